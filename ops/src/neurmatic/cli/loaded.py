@@ -1,0 +1,38 @@
+"""The stack file read and validated, for commands that need more than the running set."""
+
+import argparse
+from pathlib import Path
+
+from neurmatic.cli.context import HOST, Terminal, chosen_state, stack_file
+from neurmatic.errors import ConfigurationError
+from neurmatic.releases.project import place_state, state_folder
+from neurmatic.releases.up import Up
+from neurmatic.stack.layout import Layout
+from neurmatic.stack.loading import Loaded, load
+
+
+def load_stack(args: argparse.Namespace) -> Loaded:
+    """The effective stack for the chosen environment."""
+    path = stack_file(args)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path} is not UTF-8: {error.reason} at byte {error.start}") from None
+    return load(text, _shown(path), args.environment)
+
+
+def prepare_up(args: argparse.Namespace, *, place: bool = True) -> Up:
+    """Everything that `up` needs; with `place`, the state folder is made where the services' account can enter it."""
+    stack = load_stack(args).stack
+    project = stack_file(args).parent
+    user = stack.identity.user if HOST.is_root() else None
+    if place:
+        known = user if user and HOST.account_exists(user) else ("nobody" if user else None)
+        state = place_state(HOST, project, chosen_state(args), known)
+    else:
+        state = state_folder(project, chosen_state(args))
+    return Up(HOST, Layout(state, project), stack, Terminal(), user)
+
+
+def _shown(path: Path) -> str:
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

@@ -1,0 +1,51 @@
+"""Show every instance of the stack: what its supervisor says, and what it answers itself.
+
+Exit code 0 when everything runs and is healthy, 1 otherwise.
+"""
+
+import argparse
+import json
+
+from neurmatic.cli.context import HOST, layout
+from neurmatic.releases.status import Status, look
+from neurmatic.releases.values import read_secrets
+from neurmatic.runtimes.native.supervisor import Supervisor
+from neurmatic.stack.layout import Layout
+from neurmatic.stack.secret import Secret
+
+COLUMNS = ("service", "instance", "state", "health", "version", "address", "pid", "memory", "restarts")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    return show(layout(args), as_json=args.json)
+
+
+def show(where: Layout, *, as_json: bool) -> int:
+    """Print the status; returns the exit code."""
+    password = read_secrets(HOST, where).get("REDIS_PASSWORD", Secret("")).reveal()
+    status = look(HOST, where, Supervisor(HOST, where), password)
+    print(json.dumps(status.as_json(), indent=2) if as_json else table(status))
+    return 0 if status.ok else 1
+
+
+def table(status: Status) -> str:
+    """The status as text, with a line below for each instance that is not well."""
+    rows = [COLUMNS]
+    rows += [
+        (
+            *(row.service, row.instance, row.state, row.health, row.version, row.address, str(row.pid or "")),
+            *(f"{row.memory_bytes / 2**20:.0f} MB", str(row.restarts)),
+        )
+        for row in status.services
+    ]
+    widths = [max(len(row[n]) for row in rows) for n in range(len(COLUMNS))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines += [f"! {row.instance}: {row.detail}" for row in status.services if row.health == "unhealthy"]
+    total = sum(row.memory_bytes for row in status.services)
+    return "\n".join(
+        [*lines, f"{status.stack} ({status.environment}), release {status.release}, {total / 2**20:.0f} MB in all"]
+    )

@@ -1,0 +1,32 @@
+"""Make exactly the stack that neurmatic.toml describes run.
+
+What runs already and is current is left alone; what changed is restarted, one instance after the other;
+what is missing is started, each after what it needs is healthy. May be cut off at any moment and run again.
+"""
+
+import argparse
+import time
+
+from neurmatic.cli import status
+from neurmatic.cli.loaded import prepare_up
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print the status at the end as JSON, and no progress")
+
+
+def run(args: argparse.Namespace) -> int:
+    begun = time.monotonic()
+    up = prepare_up(args)
+    if args.json:
+        from neurmatic.releases.project import Quiet  # noqa: PLC0415
+
+        up.reporter = Quiet()
+    plan = up.up()
+    if not args.json:
+        done = f"{len(plan.steps)} step{'s' * (len(plan.steps) != 1)}" if plan.steps else "nothing to change"
+        print(f"{up.stack.name} ({up.stack.environment}) is up: {done}, {time.monotonic() - begun:.1f} s\n")
+    code = status.show(up.layout, as_json=args.json)
+    if not args.json:
+        print(f"\n  {up.stack.url}\n  browsers trust it once {up.layout.tls}/ca.pem is imported as an authority")
+    return code

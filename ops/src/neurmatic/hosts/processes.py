@@ -1,0 +1,89 @@
+"""Processes and ports of this machine, read from /proc; psutil where that alone isn't enough."""
+
+from pathlib import Path
+
+PROC = Path("/proc")
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process exists and is no zombie."""
+    try:
+        return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (OSError, IndexError):
+        return False
+
+
+def command_line(pid: int) -> str:
+    """The process's words, separated by blanks; empty when it is gone."""
+    try:
+        return (PROC / str(pid) / "cmdline").read_text().replace("\0", " ").strip()
+    except OSError:
+        return ""
+
+
+def tree(pid: int) -> list[int]:
+    """The process and its descendants."""
+    found = [pid]
+    for one in found:
+        for task in (PROC / str(one) / "task").glob("*/children"):
+            try:
+                found += [int(child) for child in task.read_text().split()]
+            except OSError:
+                continue
+    return found
+
+
+def memory_bytes(pid: int) -> int:
+    """Bytes one process holds: PSS where it may be read, else RSS; 0 when it is gone."""
+    for name, field in (("smaps_rollup", "Pss:"), ("status", "VmRSS:")):
+        try:
+            lines = (PROC / str(pid) / name).read_text().splitlines()
+        except OSError:
+            continue
+        return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(field)), 0)
+    return 0
+
+
+def listener(port: int) -> str | None:
+    """Who listens on a TCP port; the process is unknown when it is another user's."""
+    import psutil  # noqa: PLC0415  slow to import, and needed only where a port is taken
+
+    for one in psutil.net_connections(kind="tcp"):
+        if one.status == psutil.CONN_LISTEN and one.laddr and one.laddr.port == port:
+            if one.pid is None:
+                return "a process of another user"
+            try:
+                process = psutil.Process(one.pid)
+                return f"{process.name()}, pid {one.pid}, user {process.username()}"
+            except psutil.Error:
+                return f"pid {one.pid}"
+    return None
+
+
+def holders(path: Path) -> list[int]:
+    """Process ids that have this file open; other users' processes are seen by root alone."""
+    try:
+        wanted = path.stat()
+    except OSError:
+        return []
+    found = []
+    for folder in PROC.glob("[0-9]*"):
+        try:
+            links = list((folder / "fd").iterdir())
+        except OSError:
+            continue
+        for link in links:
+            try:
+                seen = link.stat()
+            except OSError:
+                continue
+            if (seen.st_dev, seen.st_ino) == (wanted.st_dev, wanted.st_ino):
+                found.append(int(folder.name))
+                break
+    return sorted(found)
+
+
+def machine_memory() -> tuple[int, int]:
+    """(available, total) bytes of memory of the machine."""
+    fields = dict(line.split(":") for line in (PROC / "meminfo").read_text().splitlines())
+    return int(fields["MemAvailable"].split()[0]) * 1024, int(fields["MemTotal"].split()[0]) * 1024

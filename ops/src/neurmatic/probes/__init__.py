@@ -1,0 +1,1 @@
+"""The outside view: what a client of the stack sees."""

@@ -1,0 +1,92 @@
+"""One HTTP request as a client makes it, with a time limit on the whole of it."""
+
+import http.client
+import json
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back. Without an answer `status` is 0 and `error` says why.
+
+    Attributes:
+        headers: names in lower case; the last one of several.
+        seconds: from before the connection to the last byte.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    seconds: float = 0
+    error: str = ""
+
+    def json(self) -> Any:
+        """The body as JSON; None when it is none."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+    def __str__(self) -> str:
+        return f"{self.status} in {self.seconds * 1000:.0f} ms" if self.status else f"no answer: {self.error}"
+
+
+def request(  # noqa: PLR0913  a request has this many aspects; all but the first are by keyword
+    url: str,
+    *,
+    method: str = "GET",
+    headers: Mapping[str, str] | None = None,
+    body: bytes | None = None,
+    timeout: float = 5,
+    ca: Path | None = None,
+    address: str | None = None,
+) -> Answer:
+    """Make one request and never raise.
+
+    Args:
+        url: http or https.
+        timeout: seconds for each wait on the socket.
+        ca: the certificate authority that https must chain to.
+        address: where to connect instead of the URL's host, which still names the server in TLS and `Host`.
+    """
+    parts = urlsplit(url)
+    begun = time.monotonic()
+    connection: http.client.HTTPConnection | None = None
+    try:
+        connection = _connection(parts.scheme, parts.hostname or "", parts.port, timeout, ca, address)
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        connection.request(method, target, body=body, headers={"Host": parts.netloc, **(headers or {})})
+        answer = connection.getresponse()
+        content = answer.read()
+        found = {name.lower(): value for name, value in answer.getheaders()}
+        return Answer(answer.status, found, content, time.monotonic() - begun)
+    except (OSError, http.client.HTTPException) as error:
+        return Answer(0, seconds=time.monotonic() - begun, error=str(error) or type(error).__name__)
+    finally:
+        if connection:
+            connection.close()
+
+
+def _connection(  # noqa: PLR0913  what a connection consists of
+    scheme: str, host: str, port: int | None, timeout: float, ca: Path | None, address: str | None
+) -> http.client.HTTPConnection:
+    if scheme == "http":
+        return http.client.HTTPConnection(address or host, port, timeout=timeout)
+    import ssl  # noqa: PLC0415  slow to import; plain HTTP is what `status` asks
+
+    connection = http.client.HTTPSConnection(host, port, timeout=timeout, context=ssl.create_default_context(cafile=ca))
+    if address:
+        context = ssl.create_default_context(cafile=ca)
+        raw = socket.create_connection((address, connection.port), timeout=timeout)
+        try:
+            connection.sock = context.wrap_socket(raw, server_hostname=host)
+        except BaseException:
+            raw.close()
+            raise
+    return connection

@@ -1,0 +1,1 @@
+"""One executed check for each claim of the catalogue, findings as data, and the report."""

@@ -1,0 +1,68 @@
+"""`down`: stop everything in the reverse of the order it was started in; with purge, delete what it left."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from neurmatic.errors import ConfigurationError
+from neurmatic.hosts.base import Host
+from neurmatic.releases import running
+from neurmatic.releases.events import EventLog, actor
+from neurmatic.releases.project import check_format
+from neurmatic.releases.up import Reporter
+from neurmatic.runtimes.native.supervisor import Supervisor
+from neurmatic.stack.layout import Layout
+
+
+@dataclass(frozen=True)
+class Doomed:
+    """A folder that purge deletes."""
+
+    path: Path
+    bytes: int
+
+
+def down(host: Host, layout: Layout, reporter: Reporter) -> list[str]:
+    """Stop every instance and the supervisor; data, releases and secrets stay. Returns the names of what was stopped."""
+    check_format(host, layout)
+    if not host.exists(layout.format_file):
+        return []
+    supervisor, events = Supervisor(host, layout), EventLog(host, layout)
+    with host.locked(layout.lock, f"neurmatic down by {actor()}"), events.recorded("down"):
+        stopped = []
+        present = [name for name in host.names(layout.services) if not name.startswith(".")]
+        for name, grace in _last_started_first(host, layout, present):
+            if supervisor.inspect([name])[name].state != "stopped":
+                stopped.append(name)
+            supervisor.stop(name, grace=grace)
+            if name in stopped:
+                reporter.say(f"{name}: stopped")
+        supervisor.shut_down()
+    return stopped
+
+
+def _last_started_first(host: Host, layout: Layout, present: list[str]) -> list[tuple[str, float]]:
+    try:
+        members = running.read(host, layout).members
+    except ConfigurationError:
+        members = ()
+    known = [(member.name, member.stop_timeout) for member in reversed(members) if member.name in present]
+    return known + [(name, 30.0) for name in present if name not in {name for name, _ in known}]
+
+
+def doomed(host: Host, layout: Layout) -> list[Doomed]:
+    """Everything that purge would delete, with its size."""
+    return [Doomed(layout.state / name, host.folder_bytes(layout.state / name)) for name in host.names(layout.state)]
+
+
+def purge(host: Host, layout: Layout) -> None:
+    """Delete the state folder: databases, releases, secrets, logs and the CA. The stack must be down.
+
+    Raises:
+        ConfigurationError: the folder is none of ours.
+    """
+    if not host.exists(layout.format_file):
+        raise ConfigurationError(f"{layout.state} is no state folder of neurmatic", "nothing was deleted")
+    for name in host.names(layout.state):
+        if name != "FORMAT":
+            host.remove(layout.state / name)
+    host.remove(layout.state)

@@ -1,0 +1,82 @@
+"""What runs now: the supervisor's view and the probes' view of each instance, side by side."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from neurmatic.hosts.base import Host
+from neurmatic.probes.health import Health
+from neurmatic.releases.running import RunningSet, read
+from neurmatic.runtimes.base import Running, Runtime
+from neurmatic.stack.layout import Layout
+
+
+@dataclass(frozen=True)
+class Row:
+    """One instance; `memory_bytes` includes its children, `restarts` counts since the tool last started it."""
+
+    service: str
+    instance: str
+    state: str
+    health: str
+    version: str
+    address: str
+    pid: int | None
+    memory_bytes: int
+    restarts: int
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Status:
+    """The whole stack."""
+
+    stack: str
+    environment: str
+    url: str
+    release: str
+    services: tuple[Row, ...]
+
+    @property
+    def ok(self) -> bool:
+        return all(row.state == "running" and row.health != "unhealthy" for row in self.services)
+
+    def as_json(self) -> dict[str, Any]:
+        """The answer of `neurmatic status --json`."""
+        return asdict(self)
+
+
+def look(host: Host, layout: Layout, runtime: Runtime, redis_password: str) -> Status:
+    """Ask the supervisor and every instance, all at once."""
+    running = read(host, layout)
+    prober = running.prober(host, layout, redis_password)
+    targets = [member.target for member in running.members]
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        asked = pool.submit(prober.probe_all, targets)
+        states = runtime.inspect([member.name for member in running.members])
+        health = asked.result()
+    return Status(
+        running.stack, running.environment, running.url, running.release, tuple(_rows(host, running, states, health))
+    )
+
+
+def _rows(host: Host, running: RunningSet, states: dict[str, Running], health: dict[str, Health]) -> list[Row]:
+    rows = []
+    for member in running.members:
+        state, seen = states.get(member.name, Running()), health[member.name]
+        stopped = state.state in ("stopped", "absent")
+        rows.append(
+            Row(
+                service=member.service,
+                instance=member.name,
+                state=state.state,
+                health="unhealthy" if stopped else seen.state,
+                version=seen.version or member.version,
+                address=f"127.0.0.1:{member.target.port}" if member.target.port else "",
+                pid=state.pid,
+                memory_bytes=host.process_memory(state.pid) if state.pid else 0,
+                restarts=state.restarts,
+                detail="stopped" if stopped else seen.detail,
+            )
+        )
+    return rows

@@ -1,0 +1,60 @@
+"""nginx's configuration, from templates/nginx.conf.j2: an operator who knows nginx finds his way in it."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import jinja2
+
+from neurmatic.render.file import File, Files
+from neurmatic.stack.layout import Layout
+from neurmatic.stack.model import Stack
+
+CONFIG = "config/nginx/nginx.conf"
+
+
+class Upstream(NamedTuple):
+    """A service that the edge sends requests to."""
+
+    name: str
+    ports: tuple[int, ...]
+
+
+class Location(NamedTuple):
+    """A URL prefix and the upstream that answers it."""
+
+    route: str
+    upstream: str
+
+
+def render_nginx(stack: Stack, layout: Layout, release: str) -> Files:
+    """The edge's configuration for this release of the stack."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("neurmatic.render"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701  nginx's syntax; every value was validated against what nginx takes literally
+    )
+    environment.filters["seconds"] = lambda value: f"{value:g}s"
+    routed = {name: service for name, service in stack.services.items() if service.routes}
+    ports = {name: tuple(i.port for i in stack.instances() if i.service == name and i.port) for name in routed}
+    text = environment.get_template("nginx.conf.j2").render(
+        stack=stack,
+        edge=stack.edge,
+        listen=f"[{stack.edge.listen}]" if ":" in stack.edge.listen else stack.edge.listen,
+        site=stack.site,
+        site_root=_site_root(stack, layout, release),
+        run=layout.run,
+        tls=layout.tls,
+        mime_types="/etc/nginx/mime.types",
+        upstreams=[Upstream(name, ports[name]) for name in routed],
+        locations=[Location(route, name) for name, service in routed.items() for route in service.routes],
+    )
+    return {CONFIG: File(text)}
+
+
+def _site_root(stack: Stack, layout: Layout, release: str) -> Path | None:
+    if not stack.site:
+        return None
+    return layout.workdir(release, has_files=bool(stack.release.files)) / stack.site.root

@@ -1,0 +1,83 @@
+"""runit's service directories: how each instance is started, stopped, restarted and logged."""
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from neurmatic.render.file import File, Files
+from neurmatic.stack.layout import Layout
+
+ROTATE_BYTES = 10_000_000
+KEEP_FILES = 30
+
+
+@dataclass(frozen=True)
+class Process:
+    """What one instance runs, and how it wants to be told to stop.
+
+    Attributes:
+        stop: the signal that begins an orderly end: TERM; nginx takes QUIT, PostgreSQL INT.
+        stop_group: whether the whole process group gets it, as commands that start children need.
+        user: account to run as; None leaves the one that started the tool.
+    """
+
+    instance: str
+    argv: tuple[str, ...]
+    workdir: Path
+    env: Mapping[str, str]
+    stop: str
+    stop_group: bool
+    user: str | None
+
+
+def render_process(process: Process, layout: Layout) -> Files:
+    """The service directory of one instance, its variables one file each, for its own account's eyes alone."""
+    folder = f"services/{process.instance}"
+    files = {f"{folder}/env/{name}": File(value + "\n", mode=0o600, secret=True) for name, value in process.env.items()}
+    target = "-" if process.stop_group else ""
+    return files | {
+        f"{folder}/run": File(_run(process, layout), mode=0o755),
+        f"{folder}/finish": File(_FINISH, mode=0o755),
+        f"{folder}/control/t": File(
+            f'#!/bin/sh\nkill -s {process.stop} -- {target}"$(cat supervise/pid)"\n', mode=0o755
+        ),
+        f"{folder}/control/k": File('#!/bin/sh\nkill -s KILL -- -"$(cat supervise/pid)"\n', mode=0o755),
+        f"{folder}/log/run": File(_log(process, layout), mode=0o755),
+        f"logs/{process.instance}/config": File(f"s{ROTATE_BYTES}\nn{KEEP_FILES}\nt86400\n"),
+    }
+
+
+def _run(process: Process, layout: Layout) -> str:
+    service = layout.service(process.instance)
+    as_user = ["-u", process.user] if process.user else []
+    # -l, before the account changes: while the orphan of a killed supervisor still serves, the next one waits here.
+    # -P: a process group of its own, so that a signal reaches the children too.
+    command = ["chpst", "-l", f"{service}/lock", "chpst", *as_user, "-P", "-e", f"{service}/env", *process.argv]
+    lines = ["#!/bin/sh", "exec 2>&1", f"cd {shlex.quote(str(process.workdir))} || exit 1"]
+    if process.user:
+        lines.append(f"chown {process.user} /dev/stdout  # nginx opens its log by this name")
+    return "\n".join([*lines, f"exec {shlex.join(command)}"]) + "\n"
+
+
+def _log(process: Process, layout: Layout) -> str:
+    as_user = ["-u", process.user] if process.user else []
+    return f"#!/bin/sh\nexec {shlex.join(['chpst', *as_user, 'svlogd', f'{layout.logs}/{process.instance}'])}\n"
+
+
+_FINISH = """\
+#!/bin/sh
+# runsv calls this when the process has ended: $1 exit code (-1: by a signal), $2 signal.
+# Wanted: nothing to count. Otherwise note the restart and back off: at once for the first in a minute, then 1, 2, 4, 8 s.
+grep -q 'want down\\|want exit' supervise/stat && exit 0
+now=$(date +%s)
+echo "$now $1 $2" >>restarts
+recent=$(tail -n 20 restarts | awk -v since=$((now - 60)) '$1 >= since' | wc -l)
+case $recent in
+    0 | 1) ;;
+    2) sleep 1 ;;
+    3) sleep 2 ;;
+    4) sleep 4 ;;
+    *) sleep 8 ;;
+esac
+"""

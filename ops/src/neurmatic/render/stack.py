@@ -1,0 +1,80 @@
+"""Everything that the native runtime uses, rendered from the stack."""
+
+import string
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from neurmatic.render.environment import SecretValues, environment
+from neurmatic.render.file import Files
+from neurmatic.render.nginx import CONFIG as NGINX
+from neurmatic.render.nginx import render_nginx
+from neurmatic.render.postgres import CONFIG as POSTGRES
+from neurmatic.render.postgres import render_postgres
+from neurmatic.render.redis import CONFIG as REDIS
+from neurmatic.render.redis import render_redis
+from neurmatic.render.runit import Process, render_process
+from neurmatic.stack.instance import Instance, Kind
+from neurmatic.stack.layout import SYSTEM_PATH, Layout
+from neurmatic.stack.model import Stack
+
+Programs = Mapping[str, str]
+"""Full paths of ``nginx``, ``postgres`` and ``redis-server`` on the host."""
+
+
+class Context(NamedTuple):
+    """What rendering needs beside the stack: where, which release, with which programs, secrets and account."""
+
+    layout: Layout
+    release: str
+    programs: Programs
+    secrets: SecretValues
+    user: str | None
+
+
+def render(stack: Stack, context: Context) -> dict[str, Files]:
+    """Files of each instance, by the instance's name: what changes one of them concerns that instance alone."""
+    return {one.name: _render_instance(stack, one, context) for one in stack.instances()}
+
+
+def arguments(command: tuple[str, ...], instance: Instance) -> tuple[str, ...]:
+    """The command with $PORT and $INSTANCE filled in; no other variable, so no secret gets into an argument."""
+    values = {"INSTANCE": instance.name} | ({"PORT": str(instance.port)} if instance.port else {})
+    return tuple(string.Template(word).safe_substitute(values) for word in command)
+
+
+def _render_instance(stack: Stack, one: Instance, context: Context) -> Files:
+    layout = context.layout
+    process = render_process(_process(stack, one, context), layout)
+    if one.kind == "edge":
+        return process | render_nginx(stack, layout, context.release)
+    if one.kind == "postgres" and stack.postgres:
+        return process | render_postgres(stack.postgres, layout)
+    if one.kind == "redis" and stack.redis:
+        return process | render_redis(stack.redis, context.secrets["REDIS_PASSWORD"], layout)
+    return process
+
+
+def _process(stack: Stack, one: Instance, context: Context) -> Process:
+    layout, programs = context.layout, context.programs
+    if one.kind == "service":
+        workdir = layout.workdir(context.release, has_files=bool(stack.release.files))
+        argv = arguments(stack.services[one.service].command, one)
+        variables = environment(stack, one, context.release, context.secrets)
+        return Process(one.name, argv, workdir, variables, "TERM", stop_group=True, user=context.user)
+    commands: dict[Kind, tuple[tuple[str, ...], str]] = {
+        "edge": ((programs["nginx"], "-e", "stderr", "-p", str(layout.run), "-c", f"{layout.state}/{NGINX}"), "QUIT"),
+        "postgres": (
+            (
+                programs.get("postgres", ""),
+                "-D",
+                f"{layout.data}/postgres",
+                "-c",
+                f"config_file={layout.state}/{POSTGRES}",
+            ),
+            "INT",
+        ),
+        "redis": ((programs.get("redis-server", ""), f"{layout.state}/{REDIS}"), "TERM"),
+    }
+    command, stop = commands[one.kind]
+    bare = {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8"}
+    return Process(one.name, command, layout.run, bare, stop, stop_group=False, user=context.user)

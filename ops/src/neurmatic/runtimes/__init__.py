@@ -1,0 +1,1 @@
+"""How it runs: start, stop and inspect instances, whatever stands below."""

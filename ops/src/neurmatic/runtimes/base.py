@@ -1,0 +1,49 @@
+"""What every runtime offers to those who deploy, whatever stands below."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+State = Literal["running", "restarting", "orphaned", "stopped", "absent"]
+
+
+@dataclass(frozen=True)
+class Running:
+    """An instance as its supervisor sees it; whether it is well is for probes to say.
+
+    Attributes:
+        state: ``orphaned`` serves without a supervisor (which was killed) and is waited for; ``absent`` was never made.
+        seconds: how long in this state.
+        restarts: how often it was restarted since the tool last started it.
+    """
+
+    state: State = "absent"
+    pid: int | None = None
+    seconds: int = 0
+    restarts: int = 0
+
+
+class Runtime(Protocol):
+    """Starts, stops and inspects instances by name."""
+
+    def inspect(self, names: Iterable[str]) -> dict[str, Running]: ...
+
+    def is_supervising(self) -> bool:
+        """Whether what restarts instances runs itself."""
+        ...
+
+    def start(self, name: str) -> None:
+        """Start it, or see that it runs; says nothing of health."""
+        ...
+
+    def stop(self, name: str, *, grace: float) -> None:
+        """Ask it to end; after `grace` seconds end it."""
+        ...
+
+    def reload(self, name: str) -> None:
+        """Have it read its configuration again without closing a connection."""
+        ...
+
+    def signal(self, name: str, signal: str) -> None:
+        """Send a signal to the instance's process group: for drills and checks."""
+        ...

@@ -1,0 +1,1 @@
+"""Plain processes under runit: the embedded default, no container engine needed."""

@@ -1,0 +1,31 @@
+"""[release]: how a version of the application is made, from files of the project to a folder of its own."""
+
+from pydantic import Field
+
+from neurmatic.stack.section import Commands, Name, Section, Words
+
+
+class Release(Section):
+    """How a release is made. Without `files`, services run in the project's own folder."""
+
+    version: str = Field(
+        default="0.1.0",
+        pattern=r"^[0-9A-Za-z][0-9A-Za-z.+_-]{0,60}$",
+        description="The version's name; the digest of `files` is appended, so that each content is one release.",
+    )
+    files: Words = Field(
+        default=(), description="Files and folders of the project that a release consists of; copied into its folder."
+    )
+    build: Commands = Field(
+        default=(), description="Commands run inside the new release's folder before it counts as made."
+    )
+    migrate: Words = Field(
+        default=(), description="Command run once per release, before its first request, with `service`'s environment."
+    )
+    seed: Words = Field(
+        default=(), description="Command run after `migrate`, once per release: content that a new stack starts with."
+    )
+    service: Name | None = Field(
+        default=None, description="The service whose environment `migrate` and `seed` get; default: the first one."
+    )
+    timeout: float = Field(default=600, gt=0, description="Seconds that one build, migrate or seed command may take.")

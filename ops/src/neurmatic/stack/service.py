@@ -1,0 +1,44 @@
+"""[services.NAME]: one process of the application, in one or more instances."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from neurmatic.stack.section import Command, Name, PortPool, Seconds, Section, UrlPath, VariableName, Words, port_range
+
+
+class Health(Section):
+    """Where an instance says how it is; each path is asked at the instance's own port."""
+
+    ready: UrlPath = Field(default="/", description="200: may get traffic. Gates the start.")
+    live: UrlPath | None = Field(default=None, description="200: the process serves, whatever else is down.")
+    overall: UrlPath | None = Field(default=None, description="200 healthy or degraded, 503 unhealthy, as JSON.")
+
+
+class Service(Section):
+    """One process of the application: any command; an HTTP service listens on $PORT at 127.0.0.1."""
+
+    command: Command = Field(description="Program and arguments, no shell. `$PORT` and `$INSTANCE` are filled in.")
+    instances: int = Field(default=1, ge=1, le=64, description="How many run side by side.")
+    ports: PortPool | None = Field(
+        default=None, description="Pool from which instances get their ports, such as 8100-8115; without it: no HTTP."
+    )
+    routes: Annotated[tuple[UrlPath, ...], Field(strict=False)] = Field(
+        default=(), description="URL prefixes that the edge sends here; empty: not reachable from outside."
+    )
+    needs: Words = Field(
+        default=(), description="Services that must be healthy before this one starts, such as postgres."
+    )
+    health: Health = Field(default_factory=Health, description="Where an instance says how it is.")
+    env: dict[VariableName, str] = Field(default_factory=dict, description="Variables of its own; no secrets here.")
+    start_timeout: Seconds = Field(default=60, description="Seconds until an instance must be ready after its start.")
+    drain: Seconds = Field(default=2, description="Seconds an instance goes on serving, not ready, after SIGTERM.")
+    stop_timeout: Seconds = Field(default=30, description="Seconds from SIGTERM until SIGKILL.")
+    pool_size: int = Field(default=5, ge=1, le=500, description="Database connections that one instance may hold.")
+
+    def port(self, number: int) -> int | None:
+        """Port of the instance with this number, from 1; None for a service without HTTP."""
+        return port_range(self.ports)[0] + number - 1 if self.ports else None
+
+
+ServiceName = Name
