@@ -128,7 +128,7 @@ class LocalHost:
 
     def names(self, path: Path) -> list[str]:
         with _explained(path):
-            return sorted(os.listdir(path)) if path.is_dir() else []
+            return sorted(entry.name for entry in path.iterdir()) if path.is_dir() else []
 
     def make_folder(self, path: Path, *, mode: int = 0o755, owner: str | None = None) -> None:
         with _explained(path):

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,9 @@ def request(  # noqa: PLR0913  a request has this many aspects; all but the firs
 
     Args:
         url: http or https.
+        method: in capitals.
+        headers: beside `Host`, which the URL gives.
+        body: sent as it is.
         timeout: seconds for each wait on the socket.
         ca: the certificate authority that https must chain to.
         address: where to connect instead of the URL's host, which still names the server in TLS and `Host`.
@@ -59,7 +62,7 @@ def request(  # noqa: PLR0913  a request has this many aspects; all but the firs
     begun = time.monotonic()
     connection: http.client.HTTPConnection | None = None
     try:
-        connection = _connection(parts.scheme, parts.hostname or "", parts.port, timeout, ca, address)
+        connection = _connection(parts, timeout, ca, address)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         connection.request(method, target, body=body, headers={"Host": parts.netloc, **(headers or {})})
         answer = connection.getresponse()
@@ -73,16 +76,15 @@ def request(  # noqa: PLR0913  a request has this many aspects; all but the firs
             connection.close()
 
 
-def _connection(  # noqa: PLR0913  what a connection consists of
-    scheme: str, host: str, port: int | None, timeout: float, ca: Path | None, address: str | None
-) -> http.client.HTTPConnection:
-    if scheme == "http":
-        return http.client.HTTPConnection(address or host, port, timeout=timeout)
+def _connection(url: SplitResult, timeout: float, ca: Path | None, address: str | None) -> http.client.HTTPConnection:
+    host = url.hostname or ""
+    if url.scheme == "http":
+        return http.client.HTTPConnection(address or host, url.port, timeout=timeout)
     import ssl  # noqa: PLC0415  slow to import; plain HTTP is what `status` asks
 
-    connection = http.client.HTTPSConnection(host, port, timeout=timeout, context=ssl.create_default_context(cafile=ca))
+    context = ssl.create_default_context(cafile=ca)
+    connection = http.client.HTTPSConnection(host, url.port, timeout=timeout, context=context)
     if address:
-        context = ssl.create_default_context(cafile=ca)
         raw = socket.create_connection((address, connection.port), timeout=timeout)
         try:
             connection.sock = context.wrap_socket(raw, server_hostname=host)

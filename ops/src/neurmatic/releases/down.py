@@ -7,8 +7,7 @@ from neurmatic.errors import ConfigurationError
 from neurmatic.hosts.base import Host
 from neurmatic.releases import running
 from neurmatic.releases.events import EventLog, actor
-from neurmatic.releases.project import check_format
-from neurmatic.releases.up import Reporter
+from neurmatic.releases.project import Reporter, check_format
 from neurmatic.runtimes.native.supervisor import Supervisor
 from neurmatic.stack.layout import Layout
 

@@ -3,12 +3,19 @@
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from neurmatic.errors import ConfigurationError
 from neurmatic.hosts.base import Host
 from neurmatic.stack.layout import STATE_FORMAT, Layout
 
 SERVER_STATE = Path("/var/lib/neurmatic")
+
+
+class Reporter(Protocol):
+    """Hears of progress."""
+
+    def say(self, line: str) -> None: ...
 
 
 @dataclass(frozen=True)

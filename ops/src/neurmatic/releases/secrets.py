@@ -45,6 +45,13 @@ def ensure_secrets(host: Host, layout: Layout, stack: Stack) -> dict[str, Secret
     return found
 
 
+def imagined_secrets(host: Host, layout: Layout, stack: Stack, *, shown: bool = False) -> dict[str, Secret]:
+    """The secrets as far as they exist, for a preview that makes none; with `shown`, none is real."""
+    placeholder = Secret("secret-kept-in-secrets.env")
+    names = (*generated_names(stack), *stack.secrets.require)
+    return dict.fromkeys(names, placeholder) | ({} if shown else read_secrets(host, layout))
+
+
 def weakness(secret: Secret) -> str:
     """Why a generated secret is not fit for production; empty when it is."""
     value = secret.reveal()

@@ -41,3 +41,9 @@ def environment(stack: Stack, instance: Instance, release: str, secrets: SecretV
         values |= {"REDIS_PASSWORD": password, "REDIS_URL": f"redis://:{password}@127.0.0.1:{stack.redis.port}/0"}
     named = (*stack.secrets.generate, *stack.secrets.require)
     return values | {name: secrets[name].reveal() for name in named} | dict(service.env)
+
+
+def secret_names(stack: Stack) -> frozenset[str]:
+    """Names of the variables whose values are, or contain, secrets."""
+    fixed = ("POSTGRES_PASSWORD", "DATABASE_URL", "REDIS_PASSWORD", "REDIS_URL")
+    return frozenset((*fixed, *stack.secrets.generate, *stack.secrets.require))

@@ -26,6 +26,7 @@ class Process:
     argv: tuple[str, ...]
     workdir: Path
     env: Mapping[str, str]
+    secret_names: frozenset[str]
     stop: str
     stop_group: bool
     user: str | None
@@ -34,7 +35,10 @@ class Process:
 def render_process(process: Process, layout: Layout) -> Files:
     """The service directory of one instance, its variables one file each, for its own account's eyes alone."""
     folder = f"services/{process.instance}"
-    files = {f"{folder}/env/{name}": File(value + "\n", mode=0o600, secret=True) for name, value in process.env.items()}
+    files = {
+        f"{folder}/env/{name}": File(value + "\n", mode=0o600, secret=name in process.secret_names)
+        for name, value in process.env.items()
+    }
     target = "-" if process.stop_group else ""
     return files | {
         f"{folder}/run": File(_run(process, layout), mode=0o755),

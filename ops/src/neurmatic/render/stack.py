@@ -4,7 +4,7 @@ import string
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from neurmatic.render.environment import SecretValues, environment
+from neurmatic.render.environment import SecretValues, environment, secret_names
 from neurmatic.render.file import Files
 from neurmatic.render.nginx import CONFIG as NGINX
 from neurmatic.render.nginx import render_nginx
@@ -60,7 +60,8 @@ def _process(stack: Stack, one: Instance, context: Context) -> Process:
         workdir = layout.workdir(context.release, has_files=bool(stack.release.files))
         argv = arguments(stack.services[one.service].command, one)
         variables = environment(stack, one, context.release, context.secrets)
-        return Process(one.name, argv, workdir, variables, "TERM", stop_group=True, user=context.user)
+        hidden = secret_names(stack)
+        return Process(one.name, argv, workdir, variables, hidden, "TERM", stop_group=True, user=context.user)
     commands: dict[Kind, tuple[tuple[str, ...], str]] = {
         "edge": ((programs["nginx"], "-e", "stderr", "-p", str(layout.run), "-c", f"{layout.state}/{NGINX}"), "QUIT"),
         "postgres": (
@@ -77,4 +78,4 @@ def _process(stack: Stack, one: Instance, context: Context) -> Process:
     }
     command, stop = commands[one.kind]
     bare = {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8"}
-    return Process(one.name, command, layout.run, bare, stop, stop_group=False, user=context.user)
+    return Process(one.name, command, layout.run, bare, frozenset(), stop, stop_group=False, user=context.user)

@@ -28,6 +28,10 @@ class Runtime(Protocol):
 
     def inspect(self, names: Iterable[str]) -> dict[str, Running]: ...
 
+    def restarts(self, name: str) -> int:
+        """How often the instance ended by itself since it was last started."""
+        ...
+
     def is_supervising(self) -> bool:
         """Whether what restarts instances runs itself."""
         ...

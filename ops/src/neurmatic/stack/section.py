@@ -4,6 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+HIGHEST_PORT = 65535
 SIZE_UNITS = {"kB": 1024, "MB": 1024**2, "GB": 1024**3}
 
 
@@ -24,7 +25,7 @@ def size_bytes(size: str) -> int:
 
 def _ordered(ports: str) -> str:
     first, last = port_range(ports)
-    if not 1 <= first <= last <= 65535:
+    if not 1 <= first <= last <= HIGHEST_PORT:
         raise ValueError("ports run from a lower to a higher number, 1 to 65535, such as 8100-8115")
     return ports
 
@@ -35,7 +36,7 @@ def port_range(ports: str) -> tuple[int, int]:
     return int(first), int(last or first)
 
 
-Port = Annotated[int, Field(ge=1, le=65535)]
+Port = Annotated[int, Field(ge=1, le=HIGHEST_PORT)]
 PortPool = Annotated[str, Field(pattern=r"^\d{1,5}(-\d{1,5})?$"), AfterValidator(_ordered)]
 Size = Annotated[str, Field(pattern=r"^[1-9]\d*(kB|MB|GB)$")]
 Seconds = Annotated[float, Field(ge=0, le=86400)]

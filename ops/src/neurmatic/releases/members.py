@@ -1,0 +1,65 @@
+"""From the stack to the running set: where each instance is asked for its health, and how long it may take."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from neurmatic.probes.health import Target
+from neurmatic.releases.running import Member, RunningSet
+from neurmatic.stack.instance import Instance
+from neurmatic.stack.model import Stack
+
+BUILT_IN_SECONDS = 60.0
+"""How long nginx, PostgreSQL (recovering after a crash) and Redis (loading its data) may take to start or to stop."""
+_PROGRAMS = {"edge": "nginx", "postgres": "postgres", "redis": "redis-server"}
+_ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  where to ask what listens everywhere
+
+
+def target(stack: Stack, one: Instance) -> Target:
+    """Where and how to ask this instance for its health."""
+    if one.kind == "edge":
+        return Target(one.name, one.kind, one.port, url=stack.url + _edge_path(stack))
+    path = stack.services[one.service].health.ready if one.kind == "service" and one.port else None
+    return Target(one.name, one.kind, one.port, path)
+
+
+def _edge_path(stack: Stack) -> str:
+    """A path that the edge answers: the site's front page, else the readiness of a service that is routed."""
+    ready = [
+        one.health.ready
+        for one in stack.services.values()
+        if any(one.health.ready.startswith(route) for route in one.routes)
+    ]
+    return "/" if stack.site or not ready else ready[0]
+
+
+def start_timeout(stack: Stack, one: Instance) -> float:
+    """Seconds until the instance must be healthy."""
+    return stack.services[one.service].start_timeout if one.kind == "service" else BUILT_IN_SECONDS
+
+
+def stop_timeout(stack: Stack, one: Instance) -> float:
+    """Seconds from the signal to end until SIGKILL."""
+    return stack.services[one.service].stop_timeout if one.kind == "service" else BUILT_IN_SECONDS
+
+
+def running_set(stack: Stack, release: str, programs: Mapping[str, str], versions: Mapping[str, str]) -> RunningSet:
+    """What `up` makes run; `versions` are those of the built-in programs."""
+    members = tuple(
+        Member(
+            one.service,
+            target(stack, one),
+            versions.get(_PROGRAMS.get(one.kind, ""), release),
+            start_timeout(stack, one),
+            stop_timeout(stack, one),
+        )
+        for one in stack.instances()
+    )
+    return RunningSet(
+        stack=stack.name,
+        environment=stack.environment,
+        url=stack.url,
+        release=release,
+        edge_address=_ANY_ADDRESS.get(stack.edge.listen, stack.edge.listen),
+        postgres_bin=str(Path(programs["postgres"]).parent) if stack.postgres else "",
+        members=members,
+    )
