@@ -23,6 +23,7 @@ COMMANDS = {
     "verify": "run the readiness checks and write the report",
     "events": "show who did what, when, with what result",
     "config": "show the effective configuration, and where each value comes from",
+    "reference": "print the stack file's reference page, made from its own fields",
     "render": "write every file that the runtime uses into a folder",
 }
 

@@ -85,6 +85,10 @@ class Host(Protocol):
 
     def free_bytes(self, path: Path) -> int: ...
 
+    def disk_used_percent(self, path: Path) -> float:
+        """How full the disk is, as its unprivileged users see it."""
+        ...
+
     def memory_bytes(self) -> tuple[int, int]:
         """(available, total) memory of the machine."""
         ...
@@ -105,8 +109,12 @@ class Host(Protocol):
         """The process's words, separated by blanks; empty when it is gone."""
         ...
 
-    def signal(self, pid: int, name: str, *, group: bool = False) -> None:
-        """Send a signal such as ``TERM``; a process that is gone already is fine."""
+    def signal(self, pid: int, name: str, *, tree: bool = False) -> None:
+        """Send a signal such as ``TERM``, with `tree` to its descendants too; a process that is gone already is fine."""
+        ...
+
+    def free_ports(self, count: int) -> int:
+        """The first of `count` consecutive TCP ports that are free on loopback now."""
         ...
 
     def process_memory(self, pid: int) -> int:

@@ -182,6 +182,10 @@ class LocalHost:
             path = path.parent
         return shutil.disk_usage(path).free
 
+    def disk_used_percent(self, path: Path) -> float:
+        usage = shutil.disk_usage(path)
+        return 100 * usage.used / (usage.used + usage.free)
+
     def memory_bytes(self) -> tuple[int, int]:
         return processes.machine_memory()
 
@@ -209,10 +213,13 @@ class LocalHost:
     def command_line(self, pid: int) -> str:
         return processes.command_line(pid)
 
-    def signal(self, pid: int, name: str, *, group: bool = False) -> None:
-        number = signals.Signals[f"SIG{name}"]
-        with contextlib.suppress(ProcessLookupError):
-            (os.killpg if group else os.kill)(pid, number)
+    def signal(self, pid: int, name: str, *, tree: bool = False) -> None:
+        for one in processes.tree(pid) if tree else [pid]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(one, signals.Signals[f"SIG{name}"])
+
+    def free_ports(self, count: int) -> int:
+        return processes.free_ports(count)
 
     def process_memory(self, pid: int) -> int:
         return sum(processes.memory_bytes(one) for one in processes.tree(pid))

@@ -1,6 +1,10 @@
 """Processes and ports of this machine, read from /proc; psutil where that alone isn't enough."""
 
+import random
+import socket
 from pathlib import Path
+
+from neurmatic.errors import NeurmaticError
 
 PROC = Path("/proc")
 
@@ -58,6 +62,28 @@ def listener(port: int) -> str | None:
             except psutil.Error:
                 return f"pid {one.pid}"
     return None
+
+
+def free_ports(count: int) -> int:
+    """The first of `count` consecutive ports that nobody listens on, below the range for outgoing connections.
+
+    Raises:
+        NeurmaticError: there is no such range.
+    """
+    for base in random.sample(range(15000, 32000 - count), k=200):
+        if all(_is_free(port) for port in range(base, base + count)):
+            return base
+    raise NeurmaticError(f"no {count} consecutive free ports between 15000 and 32000")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            one.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def holders(path: Path) -> list[int]:

@@ -1,6 +1,5 @@
 """nginx's configuration, from templates/nginx.conf.j2: an operator who knows nginx finds his way in it."""
 
-from pathlib import Path
 from typing import NamedTuple
 
 import jinja2
@@ -39,12 +38,14 @@ def render_nginx(stack: Stack, layout: Layout, release: str) -> Files:
     environment.filters["seconds"] = lambda value: f"{value:g}s"
     routed = {name: service for name, service in stack.services.items() if service.routes}
     ports = {name: tuple(i.port for i in stack.instances() if i.service == name and i.port) for name in routed}
+    root = layout.workdir(release, has_files=bool(stack.release.files))
     text = environment.get_template("nginx.conf.j2").render(
         stack=stack,
         edge=stack.edge,
         listen=f"[{stack.edge.listen}]" if ":" in stack.edge.listen else stack.edge.listen,
         site=stack.site,
-        site_root=_site_root(stack, layout, release),
+        site_root=root / stack.site.root if stack.site else None,
+        static={prefix: root / folder for prefix, folder in stack.edge.static.items()},
         run=layout.run,
         tls=layout.tls,
         mime_types="/etc/nginx/mime.types",
@@ -52,9 +53,3 @@ def render_nginx(stack: Stack, layout: Layout, release: str) -> Files:
         locations=[Location(route, name) for name, service in routed.items() for route in service.routes],
     )
     return {CONFIG: File(text)}
-
-
-def _site_root(stack: Stack, layout: Layout, release: str) -> Path | None:
-    if not stack.site:
-        return None
-    return layout.workdir(release, has_files=bool(stack.release.files)) / stack.site.root

@@ -73,6 +73,7 @@ _FINISH = """\
 #!/bin/sh
 # runsv calls this when the process has ended: $1 exit code (-1: by a signal), $2 signal.
 # Wanted: nothing to count. Otherwise note the restart and back off: at once for the first in a minute, then 1, 2, 4, 8 s.
+echo "$1 $2" >last-exit
 grep -q 'want down\\|want exit' supervise/stat && exit 0
 now=$(date +%s)
 echo "$now $1 $2" >>restarts

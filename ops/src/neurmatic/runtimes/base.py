@@ -49,5 +49,5 @@ class Runtime(Protocol):
         ...
 
     def signal(self, name: str, signal: str) -> None:
-        """Send a signal to the instance's process group: for drills and checks."""
+        """Send a signal to the instance's process and its children: for drills and checks."""
         ...

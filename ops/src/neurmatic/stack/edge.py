@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from neurmatic.stack.section import Port, Seconds, Section
+from neurmatic.stack.section import Port, Seconds, Section, UrlPath
 
 
 class Edge(Section):
@@ -26,6 +26,9 @@ class Edge(Section):
         default=2, description="Seconds to reach an instance before the next one is tried."
     )
     read_timeout: Seconds = Field(default=30, description="Seconds an instance may be silent within an answer.")
+    static: dict[UrlPath, str] = Field(
+        default_factory=dict, description="URL prefixes of folders, in the release or project, served by nginx itself."
+    )
     body_size: str = Field(
         default="10m", pattern=r"^\d+[km]$", description="Largest request body, in nginx's notation."
     )

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from neurmatic.stack.checks import Checks
 from neurmatic.stack.edge import Edge
 from neurmatic.stack.identity import Identity
 from neurmatic.stack.instance import BUILT_IN, Instance
@@ -15,6 +16,7 @@ from neurmatic.stack.secrets import Secrets
 from neurmatic.stack.section import Section, port_range
 from neurmatic.stack.service import Service, ServiceName
 from neurmatic.stack.site import Site
+from neurmatic.stack.watch import Watch
 
 
 class Stack(Section):
@@ -30,6 +32,8 @@ class Stack(Section):
     postgres: Postgres | None = Field(default=None, description="The database.")
     redis: Redis | None = Field(default=None, description="Memory for what can be rebuilt.")
     secrets: Secrets = Field(default_factory=Secrets, description="Names of secret variables.")
+    watch: Watch = Field(default_factory=Watch, description="When the machine counts as not well.")
+    checks: Checks = Field(default_factory=Checks, description="Requests that the readiness checks make.")
 
     @property
     def name(self) -> str:

@@ -137,7 +137,12 @@ class Supervisor:
     def signal(self, name: str, signal: str) -> None:
         running = self.inspect([name]).get(name, Running())
         if running.pid:
-            self.host.signal(running.pid, signal, group=True)
+            self.host.signal(running.pid, signal, tree=True)
+
+    def supervisor_pid(self, name: str) -> int:
+        """The instance's runsv; 0 when it has none."""
+        holders = self.host.holders(self.layout.service(name) / "supervise" / "lock")
+        return holders[0] if holders else 0
 
     def forget(self, name: str) -> None:
         """Remove a stopped instance from supervision and from the disk."""

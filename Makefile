@@ -1,0 +1,161 @@
+# One way to run things. `make` alone lists the targets.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+# The system's own Python where it is new enough: services run as an account that can't enter anyone's home.
+PYTHON := $(shell for p in /usr/bin/python3 python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+# The system's Node where it is new enough, else the one from PyPI in the environment.
+NODE_FITS := $(shell node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' 2>/dev/null && echo yes)
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+BACKEND_FILES := $(shell find backend/src backend/pyproject.toml -type f -not -name '*.pyc' 2>/dev/null)
+FRONTEND_FILES := $(shell find frontend -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# ---- running
+
+.PHONY: up
+up: build ## install what is missing, start the whole stack, say where it is and how it stands
+	@$(BIN)/neurmatic up
+	@$(BIN)/neurmatic verify --quick
+
+.PHONY: down
+down: ## stop the stack and keep its data
+	@test -x $(BIN)/neurmatic || { echo "nothing was ever started here"; exit 0; }; $(BIN)/neurmatic down
+
+.PHONY: status
+status: ## show how the stack stands
+	@$(BIN)/neurmatic status
+
+# ---- building
+
+.PHONY: build
+build: packages $(VENV)/.tool build/.wheel frontend/dist/.built ## make everything that a release consists of
+
+.PHONY: packages
+packages:
+	@scripts/install-packages nginx:nginx redis-server:redis-server runsvdir:runit openssl:openssl curl:curl \
+		'/usr/lib/postgresql/*/bin/postgres:postgresql' '/usr/share/doc/postgresql-contrib*:postgresql-contrib' \
+		$(if $(PYTHON),,python3:python3 /usr/lib/python3/dist-packages/ensurepip:python3-venv)
+
+$(UV): requirements/uv.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with its venv module is missing" >&2; echo "  next: as root, apt-get install python3 python3-venv" >&2; exit 1; }
+	@echo "making the Python environment $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $@
+
+$(VENV)/.tool: $(UV) requirements/ops.txt ops/pyproject.toml
+	@echo "installing the operator's tool and what it needs"
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/ops.txt $(if $(NODE_FITS),,-r requirements/node.txt)
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable ops
+	@touch $@
+
+build/.wheel: $(VENV)/.tool $(BACKEND_FILES)
+	@echo "building the platform's wheel"
+	@rm -rf build/wheels
+	@$(UV) build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir build/wheels backend
+	@rm -f build/wheels/.gitignore
+	@touch $@
+
+frontend/node_modules/.installed: $(VENV)/.tool frontend/package-lock.json
+	@echo "installing the frontend's packages"
+	@cd frontend && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+frontend/dist/.built: frontend/node_modules/.installed $(FRONTEND_FILES)
+	@echo "building the frontend"
+	@cd frontend && npm run --silent build -- --logLevel warn
+	@touch $@
+
+# ---- testing
+
+.PHONY: dev
+dev: build $(VENV)/.dev
+
+$(VENV)/.dev: $(VENV)/.tool requirements/dev.txt backend/pyproject.toml
+	@echo "installing what the tests need"
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable ops --editable backend
+	@touch $@
+
+PYTEST := $(BIN)/python -m pytest --quiet
+COVER := $(BIN)/python -m coverage run --parallel-mode -m pytest --quiet
+
+.PHONY: test
+test: dev test-packages ## everything: lint, types, units, frontend, acceptance, browser
+	@rm -f .coverage .coverage.*
+	@$(MAKE) lint types
+	@$(MAKE) --jobs=2 --output-sync=target test-backend test-ops test-frontend
+	@$(MAKE) test-acceptance
+	@$(MAKE) test-browser
+	@$(MAKE) coverage
+
+.PHONY: test-packages
+test-packages:
+	@scripts/install-packages chromium:chromium certutil:libnss3-tools
+
+.PHONY: lint
+lint: dev ## ruff, import layers, frontend's lint
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports
+
+.PHONY: types
+types: dev ## mypy, strict
+	@$(BIN)/mypy ops/src/neurmatic backend/src/neurmatic_backend
+
+.PHONY: test-ops
+test-ops: dev ## the tool's own tests
+	@$(COVER) ops/tests
+
+.PHONY: test-backend
+test-backend: dev ## the platform's tests, against real PostgreSQL and Redis
+	@$(COVER) backend/tests
+
+.PHONY: test-frontend
+test-frontend: dev ## the site's lint, types, tests and build
+	@cd frontend && npm run --silent lint && npm run --silent types:check && npm run --silent typecheck && npm run --silent test
+
+.PHONY: test-acceptance
+test-acceptance: dev ## the whole system, broken in every way that it must survive
+	@$(COVER) tests/acceptance
+
+.PHONY: test-browser
+test-browser: dev test-packages ## the site in a real browser
+	@$(PYTEST) tests/browser
+
+.PHONY: coverage
+coverage: ## report the branch coverage of the runs so far
+	@$(BIN)/coverage combine --quiet && $(BIN)/coverage report --skip-covered --precision=1
+
+# ---- documents and figures
+
+.PHONY: docs
+docs: dev ## generate the reference pages
+	@$(BIN)/neurmatic reference > docs/reference/stack-file.md
+
+COMPILE := uv pip compile --quiet --upgrade --generate-hashes --no-header --no-annotate --python-version 3.11
+
+.PHONY: requirements
+requirements: $(UV) ## compile the pinned and hashed requirements from the pyproject files
+	@cd requirements && $(COMPILE) uv.in -o uv.txt && $(COMPILE) node.in -o node.txt
+	@cd requirements && $(COMPILE) ops.in ../ops/pyproject.toml -o ops.txt
+	@cd requirements && $(COMPILE) ../backend/pyproject.toml -o backend.txt
+	@cd requirements && $(COMPILE) dev.in ../backend/pyproject.toml --group ../backend/pyproject.toml:dev -o dev.txt
+
+.PHONY: bench
+bench: dev ## measure, side by side with the peers
+	@$(BIN)/python bench/run.py
+
+.PHONY: clean
+clean: ## remove what was built; the state folder stays
+	@rm -rf build frontend/dist frontend/node_modules $(VENV) .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache

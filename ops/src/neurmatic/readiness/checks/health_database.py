@@ -1,0 +1,48 @@
+"""The database's part of health: slow over 1000 ms, critical, and a hung server is answered for within the time limit."""
+
+import threading
+import time
+
+from neurmatic.readiness.checks.health_overall import checks_of, overall, said
+from neurmatic.readiness.finding import Evidence, Unverifiable
+from neurmatic.readiness.subject import Subject, eventually
+
+QUICK = False
+LIMIT_SECONDS = 3.0  # docs/reference/application-contract.md
+
+
+def check(subject: Subject, evidence: Evidence) -> None:
+    copy = subject.rehearsal()
+    if copy.stack.postgres is None:
+        raise Unverifiable("the stack has no [postgres]", "add [postgres]")
+    part = checks_of(overall(copy)).get("database", {})
+    evidence.expect(part.get("status") == "up" and part.get("critical") is True, f"up: {part}")
+
+    copy.signal("postgres", "STOP")
+    try:
+        time.sleep(1.1)  # past the second for which an earlier answer may be shared
+        answer = overall(copy, timeout=10)
+        evidence.expect(said(answer) == (503, "unhealthy"), f"with PostgreSQL suspended: {said(answer)}")
+        evidence.expect(
+            answer.seconds < LIMIT_SECONDS, f"answered after {answer.seconds:.2f} s (limit {LIMIT_SECONDS:g})"
+        )
+    finally:
+        copy.signal("postgres", "CONT")
+    eventually(lambda: overall(copy), lambda a: said(a) == (200, "healthy"), "healthy after PostgreSQL goes on", 20)
+
+    part = _slowed(subject)
+    evidence.expect(part.get("status") == "slow", f"suspended for 1.3 s in mid-question: {part}")
+
+
+def _slowed(subject: Subject) -> dict[str, object]:
+    """The database's part of an answer whose question met a server that was suspended for 1.3 s."""
+    copy = subject.rehearsal()
+    time.sleep(1.1)
+    copy.signal("postgres", "STOP")
+    wake = threading.Timer(1.3, copy.signal, ("postgres", "CONT"))
+    wake.start()
+    try:
+        part: dict[str, object] = checks_of(overall(copy, timeout=10)).get("database", {})
+        return part
+    finally:
+        wake.join()

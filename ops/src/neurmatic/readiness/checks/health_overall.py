@@ -1,0 +1,48 @@
+"""Overall health: 200 healthy or degraded, 503 unhealthy, with database, redis, queues and memory; each state produced."""
+
+from typing import Any
+
+from neurmatic.probes.http import Answer
+from neurmatic.readiness.finding import Evidence
+from neurmatic.readiness.subject import Rehearsal, Subject, eventually
+
+QUICK = False
+PARTS = {"database", "redis", "queues", "memory"}
+
+
+def check(subject: Subject, evidence: Evidence) -> None:
+    copy = subject.rehearsal()
+    answer = overall(copy)
+    parts = set(checks_of(answer))
+    evidence.expect(parts >= PARTS, f"the answer reports {', '.join(sorted(parts)) or 'nothing'}")
+    evidence.expect(said(answer) == (200, "healthy"), f"with everything up: {said(answer)}")
+    _produce(copy, evidence, "redis", (200, "degraded"))
+    _produce(copy, evidence, "postgres", (503, "unhealthy"))
+
+
+def _produce(copy: Rehearsal, evidence: Evidence, server: str, expected: tuple[int, str]) -> None:
+    copy.stop(server)
+    answer = eventually(lambda: overall(copy), lambda a: said(a) == expected, f"{expected} with {server} stopped", 10)
+    evidence.note(f"with {server} stopped: {said(answer)}")
+    copy.start(server)
+    eventually(
+        lambda: overall(copy), lambda a: said(a) == (200, "healthy"), f"healthy again after {server}'s start", 20
+    )
+
+
+def overall(copy: Rehearsal, timeout: float = 5) -> Answer:
+    """The overall answer of the main service's first instance."""
+    return copy.ask(copy.instances(copy.service()[0])[0], copy.health_path("overall"), timeout=timeout)
+
+
+def said(answer: Answer) -> tuple[int, str]:
+    """Status code, and the word of the answer."""
+    body = answer.json()
+    return answer.status, str(body.get("status")) if isinstance(body, dict) else ""
+
+
+def checks_of(answer: Answer) -> dict[str, Any]:
+    """The parts that the answer reports on."""
+    body = answer.json()
+    found = body.get("checks") if isinstance(body, dict) else None
+    return found if isinstance(found, dict) else {}

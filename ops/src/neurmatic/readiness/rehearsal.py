@@ -1,0 +1,85 @@
+"""A copy of the stack to break: the same release and configuration, with ports, data and secrets of its own.
+
+Checks that stop, hang or overload something never do it to the stack that serves. The copy lies in the state
+folder's `rehearsal/` and is gone when the last check has ended; one that a killed run left is cleared away first.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from neurmatic.errors import NeurmaticError
+from neurmatic.hosts.base import Host
+from neurmatic.releases.down import down, purge
+from neurmatic.releases.project import Quiet
+from neurmatic.releases.up import Up
+from neurmatic.runtimes.native.supervisor import Supervisor
+from neurmatic.stack.layout import STATE_FORMAT, Layout
+from neurmatic.stack.model import Stack
+from neurmatic.stack.section import port_range
+
+
+@contextmanager
+def rehearse(host: Host, layout: Layout, stack: Stack, user: str | None) -> Iterator[Up]:
+    """Start a copy of the stack; it is stopped and deleted at the end.
+
+    Raises:
+        NeurmaticError: the copy did not come up.
+    """
+    copy = Layout(layout.state / "rehearsal", layout.project)
+    with host.locked(layout.state / "rehearsal.lock", "neurmatic verify"):
+        _clear(host, copy)
+        host.make_folder(copy.state)
+        host.write(copy.format_file, STATE_FORMAT + "\n")
+        host.link(layout.releases, copy.releases)  # releases are immutable, so both may run from them
+        up = Up(host, copy, with_other_ports(host, stack), Quiet(), user)
+        try:
+            up.up()
+            yield up
+        finally:
+            _clear(host, copy)
+
+
+def with_other_ports(host: Host, stack: Stack) -> Stack:
+    """The same stack on ports that are free now, answering on loopback alone."""
+    wanted = sum(last - first + 1 for _, first, last in stack.ports())
+    base = host.free_ports(wanted)
+    taken = iter(range(base, base + wanted))
+    services = {}
+    for name, service in stack.services.items():
+        ports = None
+        if service.ports:
+            first, last = port_range(service.ports)
+            mine = [next(taken) for _ in range(first, last + 1)]
+            ports = f"{mine[0]}-{mine[-1]}"
+        services[name] = service.replace(ports=ports)
+    return stack.replace(
+        edge=stack.edge.replace(https_port=next(taken), http_port=next(taken), listen="127.0.0.1"),
+        postgres=stack.postgres.replace(port=next(taken)) if stack.postgres else None,
+        redis=stack.redis.replace(port=next(taken)) if stack.redis else None,
+        services=services,
+    )
+
+
+def settle(up: Up) -> None:
+    """Bring the copy back to health after a check: whatever it left stopped is started again."""
+    for name in up.instances:
+        up.runtime.signal(name, "CONT")
+    up.up()
+
+
+def _clear(host: Host, copy: Layout) -> None:
+    if host.exists(copy.format_file):
+        for name in host.names(copy.services):
+            if not name.startswith("."):
+                _wake(host, copy, name)
+        down(host, copy, Quiet())
+        purge(host, copy)
+    elif host.exists(copy.state):
+        host.remove(copy.state)
+    if host.exists(copy.state):
+        raise NeurmaticError(f"{copy.state} could not be cleared away", "remove it by hand")
+
+
+def _wake(host: Host, copy: Layout, name: str) -> None:
+    """A process that a killed run left suspended can't be asked to end."""
+    Supervisor(host, copy).signal(name, "CONT")

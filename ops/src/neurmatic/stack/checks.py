@@ -1,0 +1,15 @@
+"""[checks]: requests by which the readiness checks see the application work; the tool knows nothing else of it."""
+
+from pydantic import Field
+
+from neurmatic.stack.section import Section, UrlPath
+
+
+class Checks(Section):
+    """Requests to the application that readiness checks make, always on a rehearsal copy where they change something."""
+
+    read: UrlPath | None = Field(default=None, description="A public GET that needs the database.")
+    enqueue: UrlPath | None = Field(default=None, description="A POST that puts one job into a queue.")
+    enqueue_body: str = Field(default="{}", description="The JSON body of that POST.")
+    fail: UrlPath | None = Field(default=None, description="A POST that puts a job into a queue that can't succeed.")
+    fail_body: str = Field(default="{}", description="The JSON body of that POST.")

@@ -1,0 +1,109 @@
+"""The commented stack file that `neurmatic init` writes for somebody's application."""
+
+import json
+from dataclasses import dataclass
+
+OFFSETS = {"https": 443, "http": 80, "first": 100, "worker": 120, "postgres": 54, "redis": 63}
+"""Where in a block of a thousand ports each part of a stack listens."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What is known of the application."""
+
+    name: str
+    command: list[str]
+    is_example: bool
+    health: str
+    static: str | None
+    worker: list[str]
+    migrate: list[str]
+    base: int
+
+
+def starter(answers: Answers) -> str:
+    """The text of neurmatic.toml; what was not answered stands there as a comment."""
+    return "\n".join([_head(answers), _service(answers), _worker(answers), _static(answers), _servers(answers)])
+
+
+def _head(answers: Answers) -> str:
+    port = {name: answers.base + offset for name, offset in OFFSETS.items()}
+    example = '["./manage.py", "migrate"]'
+    migrate = f"migrate = {_list(answers.migrate)}" if answers.migrate else f"# migrate = {example}"
+    return f"""\
+# The stack of {answers.name}: what `neurmatic up` runs.
+# `neurmatic config` shows the effective result, `neurmatic plan` what `up` would change,
+# `neurmatic reference` describes every field.
+
+[stack]
+name = {json.dumps(answers.name)}
+# The one public host name. Every public URL is made from it.
+host = "localhost"
+
+[release]
+# Run once per release, before its first request, with the environment of the first service below.
+{migrate}
+
+# nginx: TLS by a local CA, and the way to the service.
+[edge]
+https_port = {port["https"]}
+http_port = {port["http"]}
+"""
+
+
+def _service(answers: Answers) -> str:
+    first = answers.base + OFFSETS["first"]
+    note = "# An example that serves this folder: put your application's command here.\n" if answers.is_example else ""
+    return f"""\
+# The application: any command that listens on $PORT at 127.0.0.1. It gets DATABASE_URL and REDIS_URL.
+[services.app]
+{note}command = {_list(answers.command)}
+instances = 2
+ports = "{first}-{first + 15}"
+routes = ["/"]
+needs = ["postgres", "redis"]
+# The path that answers 200 when an instance may get traffic; it gates the start.
+health.ready = {json.dumps(answers.health)}
+# Variables of its own; secrets belong under [secrets].
+# env.LOG_LEVEL = "info"
+"""
+
+
+def _worker(answers: Answers) -> str:
+    if not answers.worker:
+        return (
+            '# A background worker:\n# [services.worker]\n# command = ["./worker"]\n# needs = ["postgres", "redis"]\n'
+        )
+    return f'[services.worker]\ncommand = {_list(answers.worker)}\nneeds = ["postgres", "redis"]\n'
+
+
+def _static(answers: Answers) -> str:
+    if not answers.static:
+        return '# Files that nginx serves itself; then give the service narrower routes, such as ["/api/"]:\n# [site]\n# root = "public"\n'
+    return (
+        f'# Files that nginx serves itself, below /static/.\n[edge.static]\n"/static/" = {json.dumps(answers.static)}\n'
+    )
+
+
+def _servers(answers: Answers) -> str:
+    return f"""\
+# A PostgreSQL cluster of this stack's own, on loopback.
+[postgres]
+port = {answers.base + OFFSETS["postgres"]}
+database = "app"
+user = "app"
+
+# Redis, for what can be rebuilt.
+[redis]
+port = {answers.base + OFFSETS["redis"]}
+
+[secrets]
+# Made once and kept in .neurmatic/secrets.env; given to the services as variables.
+generate = ["SECRET_KEY"]
+# Written there by you; nothing starts while one is missing.
+# require = ["SMTP_PASSWORD"]
+"""
+
+
+def _list(words: list[str]) -> str:
+    return json.dumps(words)
