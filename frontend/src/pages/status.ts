@@ -14,10 +14,14 @@ import type { Page } from "./page";
 
 const refreshSeconds = 15;
 
+const about =
+  "This site is part of a stack that Neurmatic runs on its owner’s servers: one file describes it, one command runs it, and " +
+  "every claim about it is a check that just ran. This is what its own checks say right now.";
+
 export class StatusPage implements Page {
   readonly heading = h("h1", { tabindex: "-1" }, "Status");
   private readonly answer = h("div", { class: "health" }, textSkeleton());
-  readonly element = h("div", { class: "reading" }, this.heading, this.answer, about());
+  readonly element = h("div", { class: "reading" }, this.heading, h("p", { class: "lead" }, about), this.answer);
   private told = "";
 
   follow(): boolean {
@@ -72,18 +76,4 @@ function report(health: Health): HTMLElement[] {
     h("ul", { class: "checks" }, ...parts),
     h("p", { class: "facts" }, facts),
   ];
-}
-
-function about(): HTMLElement {
-  return h(
-    "section",
-    { class: "about", "aria-labelledby": "about" },
-    h("h2", { id: "about" }, "About this site"),
-    h(
-      "p",
-      {},
-      "Neurmatic runs a web platform on servers you own: one file describes the stack, one command runs it, and every claim " +
-        "about it is a check that just ran. This site is part of such a stack, and its articles are the guide to it.",
-    ),
-  );
 }
