@@ -1,0 +1,1 @@
+"""The Neurmatic platform: API and background jobs. One slice a package; `app` and `worker` compose them."""

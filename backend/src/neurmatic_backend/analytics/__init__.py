@@ -1,0 +1,1 @@
+"""Analytics: page views, folded into daily aggregates."""

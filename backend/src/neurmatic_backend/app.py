@@ -1,0 +1,76 @@
+"""Composes the slices into one application: the only place that knows all of them."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+from litestar import Litestar, MediaType, Router
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.types import ASGIApp
+
+from neurmatic_backend.analytics.routes import router as analytics
+from neurmatic_backend.articles.routes import router as articles
+from neurmatic_backend.core.cache import Cache
+from neurmatic_backend.core.database import Database
+from neurmatic_backend.core.errors import HANDLERS
+from neurmatic_backend.core.lifecycle import Lifecycle
+from neurmatic_backend.core.middleware import RequestIds
+from neurmatic_backend.core.settings import Settings
+from neurmatic_backend.monitoring.probes import Monitor
+from neurmatic_backend.monitoring.routes import probes
+from neurmatic_backend.monitoring.routes import router as monitoring
+
+PREFIX = "/api/v1"
+LARGEST_BODY_BYTES = 1024 * 1024
+
+
+def create_api(settings: Settings, lifecycle: Lifecycle) -> ASGIApp:
+    """The whole API."""
+    return _create(settings, lifecycle, [articles, analytics, monitoring])
+
+
+def create_worker_probes(settings: Settings, lifecycle: Lifecycle) -> ASGIApp:
+    """What a worker answers on its own port: whether it is alive and ready."""
+    return _create(settings, lifecycle, [probes])
+
+
+def _create(settings: Settings, lifecycle: Lifecycle, routers: list[Router]) -> ASGIApp:
+    database = Database(settings.database_url, settings.database_pool_size, settings.neurmatic_instance)
+    cache = Cache(settings.redis_url)
+    monitor = Monitor(database, settings.redis_url, lifecycle)
+    resources: dict[str, Any] = {"database": database, "cache": cache, "monitor": monitor, "lifecycle": lifecycle}
+    app = Litestar(
+        route_handlers=[Router(PREFIX, route_handlers=routers)],
+        dependencies={name: Provide(_always(value), sync_to_thread=False) for name, value in resources.items()},
+        exception_handlers=HANDLERS,
+        lifespan=[_opened(database, cache, monitor)],
+        openapi_config=OpenAPIConfig(
+            title="Neurmatic platform",
+            version="1",
+            path=PREFIX,
+            render_plugins=[JsonRenderPlugin(path="/openapi.json", media_type=MediaType.JSON)],
+        ),
+        request_max_body_size=LARGEST_BODY_BYTES,
+        signature_types=[Database, Cache, Monitor, Lifecycle],
+    )
+    return RequestIds(app, lifecycle)
+
+
+def _always(value: Any) -> Callable[[], Any]:
+    return lambda: value
+
+
+def _opened(
+    database: Database, cache: Cache, monitor: Monitor
+) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_app: Litestar) -> AsyncIterator[None]:
+        await database.open()
+        yield
+        await monitor.close()
+        await cache.close()
+        await database.close()
+
+    return lifespan

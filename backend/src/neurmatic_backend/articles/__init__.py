@@ -1,0 +1,1 @@
+"""Articles: written in Markdown, published now or at a due second, listed, searched, read."""

@@ -1,0 +1,1 @@
+"""What every slice stands on: settings, database, Redis, queues, logging, errors, lifecycle."""

@@ -1,0 +1,1 @@
+"""Monitoring: how the platform says of itself that it is well."""

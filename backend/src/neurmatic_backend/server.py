@@ -1,0 +1,58 @@
+"""The HTTP server of one process: uvicorn, taught to drain before it closes its listener."""
+
+import asyncio
+import signal
+import socket
+from types import FrameType
+
+import uvicorn
+from litestar.types import ASGIApp
+
+from neurmatic_backend.core.lifecycle import Lifecycle
+
+KEEP_ALIVE_SECONDS = 75  # longer than nginx keeps an upstream connection, so that nginx never uses one being closed
+SHUTDOWN_SECONDS = 20
+
+
+class DrainingServer(uvicorn.Server):
+    """At the first SIGTERM readiness turns 503 and serving goes on; `drain` seconds later it closes; a second one ends it."""
+
+    def __init__(self, config: uvicorn.Config, lifecycle: Lifecycle, drain: float) -> None:
+        super().__init__(config)
+        self._lifecycle = lifecycle
+        self._drain = drain
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        await super().startup(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  the overridden method's
+        # Not super(): it would note the signal and end the process by it, with -15 instead of 0.
+        if self._lifecycle.draining or self._loop is None or sig == signal.SIGINT:
+            self.force_exit = self._lifecycle.draining
+            self.should_exit = True
+            return
+        self._lifecycle.draining = True
+        self._loop.call_soon_threadsafe(self._loop.call_later, self._drain, self._close)
+
+    def _close(self) -> None:
+        self.should_exit = True
+
+
+def make_server(app: ASGIApp, port: int, lifecycle: Lifecycle, drain: float) -> DrainingServer:
+    """A server on loopback; nginx stands before it."""
+    config = uvicorn.Config(
+        app,
+        host="127.0.0.1",
+        port=port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        backlog=2048,
+    )
+    return DrainingServer(config, lifecycle, drain)
