@@ -52,7 +52,9 @@ def redis(*words, limit=1.0):
         with socket.create_connection((REDIS.hostname, REDIS.port), timeout=limit) as one:
             file = one.makefile("rwb")
             for command in (("AUTH", REDIS.password), words):
-                file.write(f"*{len(command)}\r\n".encode() + b"".join(f"${len(w)}\r\n{w}\r\n".encode() for w in command))
+                file.write(
+                    f"*{len(command)}\r\n".encode() + b"".join(f"${len(w)}\r\n{w}\r\n".encode() for w in command)
+                )
             file.flush()
             file.readline()
             line = file.readline().strip()
@@ -64,7 +66,10 @@ def redis(*words, limit=1.0):
 
 
 def queues():
-    counts = {name: int(redis("LLEN" if name == "waiting" else "GET", name) or 0) for name in ("waiting", "completed", "failed")}
+    counts = {
+        name: int(redis("LLEN" if name == "waiting" else "GET", name) or 0)
+        for name in ("waiting", "completed", "failed")
+    }
     if BREAK == "queues-uncounted":
         counts["waiting"] = counts["failed"] = 0
     degraded = counts["waiting"] > 100 or counts["failed"] > 50
@@ -73,10 +78,17 @@ def queues():
 
 def memory():
     pages = int(Path("/proc/self/statm").read_text().split()[1])
-    used, limit, source = pages * os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), "host"
+    used, limit, source = (
+        pages * os.sysconf("SC_PAGE_SIZE"),
+        os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
+        "host",
+    )
     for line in Path("/proc/self/cgroup").read_text().splitlines():
-        number, controllers, path = line.split(":", 2)
-        file = {"memory": f"/sys/fs/cgroup/memory{path}/memory.limit_in_bytes", "": f"/sys/fs/cgroup{path}/memory.max"}.get(controllers)
+        _, controllers, path = line.split(":", 2)
+        file = {
+            "memory": f"/sys/fs/cgroup/memory{path}/memory.limit_in_bytes",
+            "": f"/sys/fs/cgroup{path}/memory.max",
+        }.get(controllers)
         if file and Path(file).exists() and (text := Path(file).read_text().strip()).isdigit() and int(text) < limit:
             limit, source = int(text), "cgroup"
     if BREAK == "memory-of-host":
@@ -93,14 +105,23 @@ def memory():
 def overall():
     patience = 20 if BREAK == "database-without-limit" else 2.0
     checks = {"database": {**timed(database, patience, 1000), "critical": True}}
-    checks["redis"] = {**timed(lambda limit: redis("PING", limit=limit) == b"PONG", 1.0, 500), "critical": BREAK == "redis-critical"}
-    checks["queues"] = {"critical": False, **queues()} if checks["redis"]["status"] == "up" else {"status": "unknown", "queues": {}}
+    checks["redis"] = {
+        **timed(lambda limit: redis("PING", limit=limit) == b"PONG", 1.0, 500),
+        "critical": BREAK == "redis-critical",
+    }
+    checks["queues"] = (
+        {"critical": False, **queues()} if checks["redis"]["status"] == "up" else {"status": "unknown", "queues": {}}
+    )
     checks["memory"] = {"critical": False, **memory()}
     down = any(part.get("critical") and part["status"] == "down" for part in checks.values())
     status = "unhealthy" if down else "healthy" if all(p["status"] == "up" for p in checks.values()) else "degraded"
     if BREAK == "always-healthy":
         status = "healthy"
-    return (503 if status == "unhealthy" else 200), {"status": status, "checks": checks, "uptime_s": time.monotonic() - BORN}
+    return (503 if status == "unhealthy" else 200), {
+        "status": status,
+        "checks": checks,
+        "uptime_s": time.monotonic() - BORN,
+    }
 
 
 def live():
@@ -172,7 +193,9 @@ def serve():
 
 
 def work():
-    threading.Thread(target=lambda: Server(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever(), daemon=True).start()
+    threading.Thread(
+        target=lambda: Server(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever(), daemon=True
+    ).start()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     while True:
         kind = redis("LPOP", "waiting")
@@ -182,5 +205,10 @@ def work():
             time.sleep(0.05)
 
 
+def fail():
+    for _ in range(int(sys.argv[2])):
+        redis("RPUSH", "waiting", "fail")
+
+
 if __name__ == "__main__":
-    {"serve": serve, "work": work}[sys.argv[1]]()
+    {"serve": serve, "work": work, "fail": fail}[sys.argv[1]]()

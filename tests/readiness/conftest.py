@@ -42,8 +42,7 @@ health.ready = "/health/ready"
 read = "/read"
 enqueue = "/jobs"
 enqueue_body = '{{"kind": "work"}}'
-fail = "/jobs"
-fail_body = '{{"kind": "fail"}}'
+fail = ["python3", "app.py", "fail"]
 """
 
 

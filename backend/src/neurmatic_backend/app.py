@@ -49,8 +49,8 @@ def _create(settings: Settings, lifecycle: Lifecycle, routers: list[Router]) -> 
         openapi_config=OpenAPIConfig(
             title="Neurmatic platform",
             version="1",
-            path=PREFIX,
-            render_plugins=[JsonRenderPlugin(path="/openapi.json", media_type=MediaType.JSON)],
+            path=f"{PREFIX}/openapi.json",
+            render_plugins=[JsonRenderPlugin(path="/", media_type=MediaType.JSON)],
         ),
         request_max_body_size=LARGEST_BODY_BYTES,
         signature_types=[Database, Cache, Monitor, Lifecycle],

@@ -47,7 +47,7 @@ async def read_article(database: Database, slug: str, request: Request[Any, Any,
     etag = f'"{digest[:32]}"'
     given = request.headers.get("if-none-match", "")
     if etag in (one.strip().removeprefix("W/") for one in given.split(",")) or given == "*":
-        nothing: Any = None  # a 304 has no body
+        nothing: Any = b""  # a 304 has no body
         return Response(nothing, status_code=304, headers={"ETag": etag})
     answer = _json(body)
     answer.headers["ETag"] = etag

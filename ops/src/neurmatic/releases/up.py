@@ -170,15 +170,10 @@ class Up:
     def _run_once(self, step: Step, command: tuple[str, ...]) -> None:
         """Run the release's migrations or seed; the marker is written after the last of the two."""
         self.reporter.say(f"{step.verb}: {' '.join(command)}")
-        first = next(one for one in self.instances.values() if one.service == self.stack.release_service)
-        env = environment(self.stack, first, self.release, self.secrets)
-        workdir = self.layout.workdir(self.release, has_files=bool(self.stack.release.files))
-        self.gate.await_needs(first)
+        self.gate.await_needs(self._first())
         with self.events.recorded(step.verb, release=self.release):
             try:
-                # sh finds a relative program from the folder it runs in, as the services' own start does
-                argv = ["sh", "-c", 'exec "$@"', "sh", *command]
-                self.host.run(argv, env=env, cwd=workdir, user=self.user, timeout=self.stack.release.timeout)
+                self.run_in_release(command)
             except CommandError as error:
                 raise CommandError(
                     f"{step.verb} failed: {error}",
@@ -186,6 +181,22 @@ class Up:
                 ) from error
         if step.verb == "seed" or not self.stack.release.seed:
             self.host.write(self.layout.migrated, self.release + "\n")
+
+    def run_in_release(self, command: tuple[str, ...]) -> None:
+        """Run a command of the release, with the environment that its service's first instance has.
+
+        Raises:
+            CommandError: it ended with anything but 0, or took too long.
+        """
+        env = environment(self.stack, self._first(), self.release, self.secrets)
+        env.pop("PORT", None)  # that port is the instance's
+        workdir = self.layout.workdir(self.release, has_files=bool(self.stack.release.files))
+        # sh finds a relative program from the folder it runs in, as the services' own start does
+        argv = ["sh", "-c", 'exec "$@"', "sh", *command]
+        self.host.run(argv, env=env, cwd=workdir, user=self.user, timeout=self.stack.release.timeout)
+
+    def _first(self) -> Instance:
+        return next(one for one in self.instances.values() if one.service == self.stack.release_service)
 
     def _start(self, together: list[Instance]) -> None:
         self.gate.await_needs(together[0])

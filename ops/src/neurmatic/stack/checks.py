@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from neurmatic.stack.section import Section, UrlPath
+from neurmatic.stack.section import Section, UrlPath, Words
 
 
 class Checks(Section):
@@ -11,5 +11,7 @@ class Checks(Section):
     read: UrlPath | None = Field(default=None, description="A public GET that needs the database.")
     enqueue: UrlPath | None = Field(default=None, description="A POST that puts one job into a queue.")
     enqueue_body: str = Field(default="{}", description="The JSON body of that POST.")
-    fail: UrlPath | None = Field(default=None, description="A POST that puts a job into a queue that can't succeed.")
-    fail_body: str = Field(default="{}", description="The JSON body of that POST.")
+    fail: Words = Field(
+        default=(),
+        description="Command that puts as many jobs that can't succeed into a queue as its last argument says.",
+    )

@@ -6,7 +6,7 @@ from neurmatic.probes.http import Answer
 from neurmatic.readiness.finding import Evidence
 from neurmatic.readiness.subject import Rehearsal, Subject, eventually
 
-QUICK = False
+QUICK = True
 PARTS = {"database", "redis", "queues", "memory"}
 
 

@@ -19,7 +19,7 @@ def check(subject: Subject, evidence: Evidence) -> None:
     workers = [name for name in copy.stack.services if name != copy.service()[0]]
     if not (wanted.enqueue and wanted.fail and workers):
         raise Unverifiable(
-            "the stack file names no request that puts a job into a queue, or no worker",
+            "the stack file names no way to put a job into a queue, or no worker",
             "set [checks] enqueue and fail",
         )
     queues = queues_of(overall(copy))
@@ -29,7 +29,7 @@ def check(subject: Subject, evidence: Evidence) -> None:
     )
     names = [one.name for worker in workers for one in copy.instances(worker)]
     _waiting(copy, evidence, names, wanted.enqueue)
-    _failed(copy, evidence, wanted.fail)
+    _failed(copy, evidence)
 
 
 def _waiting(copy: Rehearsal, evidence: Evidence, workers: list[str], enqueue: UrlPath) -> None:
@@ -56,8 +56,8 @@ def _waiting(copy: Rehearsal, evidence: Evidence, workers: list[str], enqueue: U
     )
 
 
-def _failed(copy: Rehearsal, evidence: Evidence, fail: UrlPath) -> None:
-    _post(copy, fail, copy.stack.checks.fail_body, FAILED_LIMIT + 1)
+def _failed(copy: Rehearsal, evidence: Evidence) -> None:
+    copy.up.run_in_release((*copy.stack.checks.fail, str(FAILED_LIMIT + 1)))
     answer = eventually(
         lambda: overall(copy),
         lambda a: said(a) == (200, "degraded") and total(a, "failed") > FAILED_LIMIT,
