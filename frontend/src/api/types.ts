@@ -13,4 +13,3 @@ export type ArticleSummary = ArticlePage["items"][number];
 export type Article = Answer<"/api/v1/articles/{slug}">;
 export type TagCount = Answer<"/api/v1/tags">["items"][number];
 export type Health = Answer<"/api/v1/health">;
-export type Check = Health["checks"][string];

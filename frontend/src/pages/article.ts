@@ -52,7 +52,7 @@ function content(article: Article): HTMLElement[] {
 
 function updatedLater(article: Article): string | undefined {
   const { published_at: published, updated_at: updated } = article;
-  return published && updated > published && dayOf(updated) !== dayOf(published) ? updated : undefined;
+  return updated > published && dayOf(updated) !== dayOf(published) ? updated : undefined;
 }
 
 /** Wide code and tables scroll by themselves; a keyboard needs to reach them for that. */

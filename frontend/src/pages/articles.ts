@@ -3,7 +3,7 @@
 import * as api from "../api/client";
 import { ApiRefusal, ApiUnavailable } from "../api/errors";
 import type { ArticlePage, TagCount } from "../api/types";
-import { h } from "../dom";
+import { focus, h } from "../dom";
 import { everything, type Listing, newest, olderThan, searching, tagged } from "../routing/listing";
 import { articlesHref, type Route } from "../routing/routes";
 import { announce } from "../views/announce";
@@ -99,22 +99,27 @@ export class ArticlesPage implements Page {
   }
 
   private showTopics(): void {
-    const { listing, counts = [] } = this;
-    const known = counts.some(({ tag }) => tag === listing.tag) || listing.tag === "";
-    const rows = [...counts.map(({ tag, count }) => ({ tag, count })), ...(known ? [] : [{ tag: listing.tag, count: undefined }])];
-    const focused = this.topics.contains(document.activeElement);
-    this.topics.replaceChildren(
-      topic(listing, "", "All"),
-      ...rows.map(({ tag, count }) => topic(listing, tag, tag, count)),
-    );
-    if (focused) this.topics.querySelector<HTMLElement>("[aria-current]")?.focus();
+    const { listing, topics } = this;
+    const known = this.counts ?? [];
+    const unknown = listing.tag === "" || known.some(({ tag }) => tag === listing.tag) ? [] : [{ tag: listing.tag }];
+    const focused = topics.contains(document.activeElement);
+    const rows: { tag: string; count?: number }[] = [...known, ...unknown];
+    topics.replaceChildren(topic(listing, "", "All"), ...rows.map(({ tag, count }) => topic(listing, tag, tag, count)));
+    const current = topics.querySelector<HTMLElement>("[aria-current]");
+    if (current === null) return;
+    if (current.offsetLeft + current.offsetWidth > topics.clientWidth) topics.scrollLeft = current.offsetLeft;
+    if (focused) focus(current);
   }
 }
 
 function topic(listing: Listing, tag: string, name: string, count?: number): HTMLElement {
   const current = listing.tag === tag ? "true" : undefined;
-  const number = count === undefined ? undefined : h("span", { class: "count" }, h("span", { class: "visually-hidden" }, ", articles: "), String(count));
+  const number = count === undefined ? undefined : h("span", { class: "count" }, String(count), articlesWord(count));
   return h("li", {}, h("a", { href: articlesHref(tagged(listing, tag)), "aria-current": current }, name, number));
+}
+
+function articlesWord(count: number): HTMLElement {
+  return h("span", { class: "visually-hidden" }, count === 1 ? " article" : " articles");
 }
 
 function found(listing: Listing, page: ArticlePage): HTMLElement[] {

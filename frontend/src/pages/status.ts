@@ -6,7 +6,7 @@ import type { Health } from "../api/types";
 import { h } from "../dom";
 import { release } from "../settings";
 import { announce } from "../views/announce";
-import { sentence, stateWord, verdict, partName } from "../views/health";
+import { parts, verdict } from "../views/health";
 import { whenAvailable } from "../views/outage";
 import { textSkeleton } from "../views/skeleton";
 import { clockOf, duration } from "../views/words";
@@ -58,13 +58,13 @@ export class StatusPage implements Page {
 }
 
 function report(health: Health): HTMLElement[] {
-  const parts = Object.entries(health.checks).map(([name, check]) =>
+  const rows = parts(health.checks).map(({ name, status, state, text }) =>
     h(
       "li",
       { class: "check" },
-      h("strong", {}, partName(name)),
-      h("span", { class: "state", "data-state": check.status }, stateWord(check.status)),
-      h("span", { class: "check-detail" }, sentence(name, check)),
+      h("strong", {}, name),
+      h("span", { class: "state", "data-state": status }, state),
+      h("span", { class: "check-detail" }, text),
     ),
   );
   const site = release === "" ? "" : ` This page is of release ${release}.`;
@@ -73,7 +73,7 @@ function report(health: Health): HTMLElement[] {
     `checked at ${clockOf(health.checked_at)}.${site}`;
   return [
     h("p", { class: "verdict", "data-state": health.status }, verdict(health)),
-    h("ul", { class: "checks" }, ...parts),
+    h("ul", { class: "checks" }, ...rows),
     h("p", { class: "facts" }, facts),
   ];
 }

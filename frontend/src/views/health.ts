@@ -1,7 +1,16 @@
 /** The health answer in plain words. */
 
-import type { Check, Health } from "../api/types";
+import type { Health } from "../api/types";
 import { counted, figure } from "./words";
+
+type Checks = Health["checks"];
+
+export interface Part {
+  readonly name: string;
+  readonly status: string;
+  readonly state: string;
+  readonly text: string;
+}
 
 const verdicts: Readonly<Record<string, string>> = {
   healthy: "Everything works.",
@@ -17,34 +26,32 @@ const states: Readonly<Record<string, string>> = {
   unknown: "Unknown",
 };
 
-const parts: Readonly<Record<string, string>> = {
-  database: "Database",
-  redis: "Cache",
-  queues: "Background jobs",
-  memory: "Memory",
-};
-
 export const verdict = (health: Health): string => verdicts[health.status] ?? `The platform is ${health.status}.`;
-export const stateWord = (status: string): string => states[status] ?? status;
-export const partName = (name: string): string => parts[name] ?? name;
 
-/** What there is to say about a part, besides its state. */
-export function sentence(name: string, check: Check): string {
-  return [measure(name, check), check.detail].filter((text) => text).join(" ");
+export function parts({ database, redis, queues, memory }: Checks): Part[] {
+  return [
+    part("Database", database, speed(database)),
+    part("Cache", redis, speed(redis)),
+    part("Background jobs", queues, jobs(queues)),
+    part("Memory", memory, `${figure(memory.used_percent)} % of what it may use is in use.`),
+  ];
 }
 
-function measure(name: string, check: Check): string {
-  if (check.status === "down" || check.status === "unknown") return "";
-  if (name === "queues") return jobs(check);
-  if (typeof check.used_percent === "number") return `${figure(check.used_percent)} % of what it may use is in use.`;
-  if (typeof check.latency_ms === "number") return `Answers in ${figure(check.latency_ms)} ms.`;
-  return "";
+/** What is measured means nothing where a part is down or can't be seen. */
+function part(name: string, { status, detail }: Pick<Checks["redis"], "status" | "detail">, measured: string): Part {
+  const seen = status !== "down" && status !== "unknown";
+  const text = [seen ? measured : "", detail].filter((words) => words !== "").join(" ");
+  return { name, status, state: states[status] ?? status, text };
 }
 
-function jobs(check: Check): string {
-  const queues = Object.values(check.queues ?? {});
-  const waiting = queues.reduce((sum, queue) => sum + queue.waiting, 0);
-  const failed = queues.reduce((sum, queue) => sum + queue.failed, 0);
+function speed({ latency_ms: latency }: Checks["redis"]): string {
+  return `Answers in ${figure(latency)} ms.`;
+}
+
+function jobs({ queues }: Checks["queues"]): string {
+  const counts = Object.values(queues);
+  const waiting = counts.reduce((sum, queue) => sum + queue.waiting, 0);
+  const failed = counts.reduce((sum, queue) => sum + queue.failed, 0);
   const line = waiting === 0 ? "Nothing waits" : `${counted(waiting, "job")} waiting`;
-  return failed === 0 ? `${line}, nothing failed.` : `${line}, ${figure(failed)} failed.`;
+  return `${line}, ${failed === 0 ? "nothing" : figure(failed)} failed.`;
 }

@@ -19,8 +19,7 @@ export function summary(article: ArticleSummary): HTMLElement {
 }
 
 export function byline(article: ArticleSummary, updated?: string): HTMLElement {
-  const parts = [h("span", {}, article.author)];
-  if (article.published_at) parts.push(date("", article.published_at));
+  const parts = [h("span", {}, article.author), date("", article.published_at)];
   if (updated !== undefined) parts.push(date("updated ", updated));
   parts.push(h("span", {}, `${article.reading_minutes} min read`));
   return h("p", { class: "byline" }, ...parts);
