@@ -1,6 +1,7 @@
 /** Figures and dates in words. */
 
-const day = new Intl.DateTimeFormat("en-GB", { dateStyle: "long" });
+// An article has a day, wherever it is read; the API gives its midnight in UTC.
+const day = new Intl.DateTimeFormat("en-GB", { dateStyle: "long", timeZone: "UTC" });
 const clock = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
 const number = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 1 });
 
