@@ -72,7 +72,7 @@ export class ArticlesPage implements Page {
   private async ask(listing: Listing, signal: AbortSignal): Promise<HTMLElement[]> {
     const place = (notice: HTMLElement) => {
       this.results.classList.remove("outdated");
-      this.fill(summaryLine(""), notice);
+      this.fill(notice);
     };
     try {
       const { heading } = this;
