@@ -18,7 +18,7 @@ TAGS_SECONDS = 10
 Cursor = Annotated[str | None, Parameter(description="`next_cursor` of the page before", max_length=64, required=False)]
 Tag = Annotated[str | None, Parameter(description="only articles with this tag", max_length=64, required=False)]
 Words = Annotated[
-    str | None, Parameter(query="q", description="only articles that match these words", max_length=200, required=False)
+    str | None, Parameter(description="only articles that match these words", max_length=200, required=False)
 ]
 
 
@@ -36,9 +36,9 @@ INVALID, MISSING, AWAY = _problem("a field is not valid"), _problem("there is no
     responses={400: INVALID, 503: AWAY},
 )
 async def list_articles(
-    database: Database, limit: int = 20, cursor: Cursor = None, tag: Tag = None, words: Words = None
+    database: Database, limit: int = 20, cursor: Cursor = None, tag: Tag = None, q: Words = None
 ) -> Response[ArticlePage]:
-    return _json(await service.list_json(database, limit, cursor, tag, words))
+    return _json(await service.list_json(database, limit, cursor, tag, q))
 
 
 @get("/articles/{slug:str}", operation_id="readArticle", summary="One article", responses={404: MISSING, 503: AWAY})

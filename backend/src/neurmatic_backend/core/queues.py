@@ -3,7 +3,7 @@
 import functools
 import logging
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -45,6 +45,7 @@ SELECT q.name,
   LEFT JOIN job_counts c ON c.queue = q.name
  GROUP BY q.name
 """
+_UNTIL = "SELECT greatest($1::timestamptz - now(), interval '0')"
 _PRUNE = "DELETE FROM pgqueuer_log WHERE created < now() - $1::interval"
 
 Handler = Callable[[Any], Awaitable[None]]
@@ -71,7 +72,8 @@ async def enqueue(
 ) -> None:
     """Put a job into a queue, in the connection's transaction; it is taken at `due`, or at once."""
     queries = Queries.from_asyncpg_connection(connection)  # type: ignore[arg-type]  # a proxy has the connection's methods
-    wait = max(due - datetime.now(UTC), timedelta()) if due else None
+    # By the server's clock, from which the queue counts on: else a job may come milliseconds before it is due.
+    wait = await connection.fetchval(_UNTIL, due) if due else None
     await queries.enqueue(queue, msgspec.json.encode(payload), execute_after=wait)
 
 
