@@ -91,11 +91,11 @@ PYTEST := $(BIN)/python -m pytest --quiet
 COVER := $(BIN)/python -m coverage run --parallel-mode -m pytest --quiet
 
 .PHONY: test
-test: dev test-packages ## everything: lint, types, units, frontend, acceptance, browser
+test: dev test-packages ## everything: lint, types, units, frontend, acceptance, readiness, platform, browser
 	@rm -f .coverage .coverage.*
 	@$(MAKE) lint types
-	@$(MAKE) --jobs=2 --output-sync=target test-backend test-ops test-frontend
-	@$(MAKE) test-acceptance
+	@$(MAKE) --jobs=3 --output-sync=target test-backend test-ops test-frontend
+	@$(MAKE) --jobs=3 --output-sync=target test-acceptance test-readiness test-platform
 	@$(MAKE) test-browser
 	@$(MAKE) coverage
 
@@ -104,10 +104,11 @@ test-packages:
 	@scripts/install-packages chromium:chromium certutil:libnss3-tools
 
 .PHONY: lint
-lint: dev ## ruff, import layers, frontend's lint
+lint: dev ## ruff, import layers, the frontend's lint
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-cache
+	@cd frontend && npm run --silent lint
 
 .PHONY: types
 types: dev ## mypy, strict
@@ -122,12 +123,20 @@ test-backend: dev ## the platform's tests, against real PostgreSQL and Redis
 	@$(COVER) backend/tests
 
 .PHONY: test-frontend
-test-frontend: dev ## the site's lint, types, tests and build
-	@cd frontend && npm run --silent lint && npm run --silent types:check && npm run --silent typecheck && npm run --silent test
+test-frontend: dev ## the site's types and tests
+	@cd frontend && npm run --silent types:check && npm run --silent typecheck && npm run --silent test
 
 .PHONY: test-acceptance
 test-acceptance: dev ## the whole system, broken in every way that it must survive
 	@$(COVER) tests/acceptance
+
+.PHONY: test-readiness
+test-readiness: dev ## every readiness check, green on a whole application and red on each broken one
+	@$(COVER) tests/readiness
+
+.PHONY: test-platform
+test-platform: dev ## this repository's stack, started and proven
+	@$(COVER) tests/platform
 
 .PHONY: test-browser
 test-browser: dev test-packages ## the site in a real browser
@@ -140,8 +149,10 @@ coverage: ## report the branch coverage of the runs so far
 # ---- documents and figures
 
 .PHONY: docs
-docs: dev ## generate the reference pages
+docs: dev ## generate the reference pages and the OpenAPI document
 	@$(BIN)/neurmatic reference > docs/reference/stack-file.md
+	@$(BIN)/neurmatic-backend openapi > docs/reference/openapi.json
+	@cd frontend && npm run --silent types
 
 COMPILE := uv pip compile --quiet --upgrade --generate-hashes --no-header --no-annotate --python-version 3.11
 

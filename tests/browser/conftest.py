@@ -9,7 +9,10 @@ from urllib.parse import urlencode
 from urllib.request import urlopen
 
 import pytest
+from live_platform import platform
 from playwright.sync_api import sync_playwright
+
+__all__ = ["platform"]
 
 CHROMIUM = "/usr/bin/chromium"
 CHROMIUM_ARGS = [
@@ -41,15 +44,14 @@ new PerformanceObserver((list) => {
 
 
 @pytest.fixture(scope="session")
-def site_url():
-    url = os.environ.get("NEURMATIC_SITE_URL")
-    if not url:
-        pytest.fail("NEURMATIC_SITE_URL is not set: it names the running site, such as https://localhost:8443")
+def site_url(request):
+    """The running site that NEURMATIC_SITE_URL names, such as https://localhost:8443; else one started for the tests."""
+    url = os.environ.get("NEURMATIC_SITE_URL") or request.getfixturevalue("platform").url
     return url.rstrip("/")
 
 
 @pytest.fixture(scope="session")
-def site_ca():
+def site_ca(site_url):  # a site started for the tests says which authority is its own
     """The file with the certificate authority that signed the site's certificate; None where the system knows it."""
     return os.environ.get("NEURMATIC_SITE_CA")
 

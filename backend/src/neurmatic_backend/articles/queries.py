@@ -62,8 +62,8 @@ BY_SOURCE = "SELECT id, content_hash, publish_at FROM articles WHERE source_key 
 
 INSERT = """
 INSERT INTO articles (slug, title, summary, author, tags, body_markdown, body_html, reading_minutes, status,
-                      publish_at, published_at, source_key, content_hash)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+                      publish_at, published_at, source_key, content_hash, updated_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, coalesce($11, now()))
 RETURNING id
 """
 

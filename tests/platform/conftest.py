@@ -1,0 +1,3 @@
+from live_platform import platform
+
+__all__ = ["platform"]
