@@ -21,7 +21,9 @@ def line_numbers(text: str) -> dict[Path, int]:
             table = _parts(header[1])
             lines.setdefault(table, number)
         elif key := _KEY.match(line):
-            lines.setdefault(table + _parts(key[1]), number)
+            parts = _parts(key[1])
+            for length in range(1, len(parts) + 1):  # health.ready = … stands for health, too
+                lines.setdefault(table + parts[:length], number)
     return lines
 
 
