@@ -68,7 +68,7 @@ def check_ports(host: Host, stack: Stack, facts: Facts, ours: Mapping[str, Insta
     """
     wanted: list[tuple[str, int]] = []
     for one in ours.values():
-        if facts.states.get(one.name) in SERVING or not one.port:
+        if facts.states.get(one.name) in (*SERVING, "stopping") or not one.port:
             continue
         wanted.append((f"{one.name}'s port", one.port))
         if one.kind == "edge":

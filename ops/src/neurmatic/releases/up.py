@@ -4,11 +4,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from neurmatic.errors import CommandError, ConfigurationError, NeurmaticError
+from neurmatic.errors import CommandError, ConfigurationError
 from neurmatic.hosts.base import Host
 from neurmatic.releases import members, running
 from neurmatic.releases import release as releases
 from neurmatic.releases.certificates import ensure_certificate
+from neurmatic.releases.edge import Edge
 from neurmatic.releases.events import EventLog, actor
 from neurmatic.releases.facts import Desired, check_commands, check_ports, desired, gather, write_mark
 from neurmatic.releases.gate import Gate
@@ -18,7 +19,6 @@ from neurmatic.releases.secrets import ensure_secrets, imagined_secrets
 from neurmatic.releases.writing import write_instance
 from neurmatic.render.environment import SecretValues, environment
 from neurmatic.render.file import Files
-from neurmatic.render.nginx import CONFIG as NGINX
 from neurmatic.render.stack import Context
 from neurmatic.runtimes.native import cluster
 from neurmatic.runtimes.native.programs import find_programs, program_version
@@ -46,6 +46,7 @@ class Up:
         self.runtime = Supervisor(self.host, self.layout)
         self.events = EventLog(self.host, self.layout)
         self.instances = {one.name: one for one in self.stack.instances()}
+        self.missing: set[str] = set()  # instances that this run has yet to start
 
     def up(self) -> Plan:
         """Bring the stack up; when this returns, every instance is healthy.
@@ -113,6 +114,8 @@ class Up:
         self.running = members.running_set(self.stack, self.release, self.programs, versions)
         password = secrets["REDIS_PASSWORD"].reveal() if self.stack.redis else ""
         prober = self.running.prober(self.host, self.layout, password, timeout=2)
+        nginx = self.programs["nginx"]
+        self.edge = Edge(self.host, self.layout, self.stack, self.release, self.runtime, nginx, self.user)
         self.gate = Gate(
             self.host, self.layout, self.stack, self.release, self.runtime, prober, self.events, self.reporter
         )
@@ -139,9 +142,9 @@ class Up:
             "reload": self._reload,
             "remove": self._remove,
         }
-        for step in plan.steps:  # before runsvdir's first look, so that it takes all of them up at once
-            if step.verb == "start":
-                self._write(step.subject)
+        self.missing = {step.subject for step in plan.steps if step.verb == "start"}
+        for name in self.missing:  # before runsvdir's first look, so that it takes all of them up at once
+            self._write(name)
         steps = list(plan.steps)
         while steps:
             step = steps.pop(0)
@@ -206,18 +209,25 @@ class Up:
             self.runtime.start(one.name)
         for one in together:
             self._pass(one, begun)
+            self.missing.discard(one.name)
 
     def _restart(self, step: Step) -> None:
+        """Lead requests around the instance, stop it, start it, and lead them back once it is healthy."""
         one = self.instances[step.subject]
         self.gate.await_needs(one)
         self.reporter.say(f"{one.name}: restarting, {step.why}")
+        led = self.edge.lead_around(one, frozenset(self.missing))
         self.runtime.stop(one.name, grace=members.stop_timeout(self.stack, one))
         self._write(one.name)
         self._start([one])
+        if led:
+            self.edge.lead_back(frozenset(self.missing))
+            if not self.missing:
+                write_mark(self.host, self.layout, "edge", self.desired.marks["edge"])
 
     def _reload(self, step: Step) -> None:
         self._write(step.subject)
-        self._check_nginx()
+        self.edge.check()
         self.runtime.reload(step.subject)
         self._pass(self.instances[step.subject], time.monotonic())
 
@@ -246,18 +256,7 @@ class Up:
             self.host.make_folder(self.layout.data / "redis", mode=0o700, owner=self.user)
         if one.kind == "edge":
             self.host.make_folder(self.layout.run / "nginx", mode=0o700, owner=self.user)
-            self._check_nginx()
-
-    def _check_nginx(self) -> None:
-        folder, config = str(self.layout.run), str(self.layout.state / NGINX)
-        argv = [self.programs["nginx"], "-t", "-q", "-e", "stderr", "-p", folder, "-c", config]
-        if self.user:  # as the account that runs it, which must own what it logs to: nginx opens that by name
-            argv = ["sh", "-c", 'chown "$0" /dev/stdout && exec chpst -u "$0" "$@"', self.user, *argv]
-        said = self.host.run(argv, env={}, cwd=self.layout.run, check=False)
-        if not said.ok:
-            raise NeurmaticError(
-                f"nginx refuses its configuration: {said.err.strip()}", "the running edge goes on with the one before"
-            )
+            self.edge.check()
 
     def _check_account(self) -> None:
         """The services' account must exist, and reach what it is to run."""

@@ -15,7 +15,14 @@ class Upstream(NamedTuple):
     """A service that the edge sends requests to."""
 
     name: str
-    ports: tuple[int, ...]
+    servers: tuple["UpstreamServer", ...]
+
+
+class UpstreamServer(NamedTuple):
+    """One instance; one that is out gets no requests, whatever its state."""
+
+    port: int
+    out: bool
 
 
 class Location(NamedTuple):
@@ -25,8 +32,8 @@ class Location(NamedTuple):
     upstream: str
 
 
-def render_nginx(stack: Stack, layout: Layout, release: str) -> Files:
-    """The edge's configuration for this release of the stack."""
+def render_nginx(stack: Stack, layout: Layout, release: str, out: frozenset[str] = frozenset()) -> Files:
+    """The edge's configuration for this release of the stack; the instances named in `out` get no requests."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("neurmatic.render"),
         undefined=jinja2.StrictUndefined,
@@ -37,7 +44,10 @@ def render_nginx(stack: Stack, layout: Layout, release: str) -> Files:
     )
     environment.filters["seconds"] = lambda value: f"{value:g}s"
     routed = {name: service for name, service in stack.services.items() if service.routes}
-    ports = {name: tuple(i.port for i in stack.instances() if i.service == name and i.port) for name in routed}
+    servers = {
+        name: tuple(UpstreamServer(i.port, i.name in out) for i in stack.instances() if i.service == name and i.port)
+        for name in routed
+    }
     root = layout.workdir(release, has_files=bool(stack.release.files))
     text = environment.get_template("nginx.conf.j2").render(
         stack=stack,
@@ -49,7 +59,7 @@ def render_nginx(stack: Stack, layout: Layout, release: str) -> Files:
         run=layout.run,
         tls=layout.tls,
         mime_types="/etc/nginx/mime.types",
-        upstreams=[Upstream(name, ports[name]) for name in routed],
+        upstreams=[Upstream(name, servers[name]) for name in routed],
         locations=[Location(route, name) for name, service in routed.items() for route in service.routes],
     )
     return {CONFIG: File(text)}

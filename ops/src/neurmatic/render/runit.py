@@ -42,7 +42,7 @@ def render_process(process: Process, layout: Layout) -> Files:
     target = "-" if process.stop_group else ""
     return files | {
         f"{folder}/run": File(_run(process, layout), mode=0o755),
-        f"{folder}/finish": File(_FINISH, mode=0o755),
+        f"{folder}/finish": File(_FINISH.replace("STOP_SIGNAL", process.stop), mode=0o755),
         f"{folder}/control/t": File(
             f'#!/bin/sh\nkill -s {process.stop} -- {target}"$(cat supervise/pid)"\n', mode=0o755
         ),
@@ -61,7 +61,7 @@ def _run(process: Process, layout: Layout) -> str:
     lines = ["#!/bin/sh", "exec 2>&1", f"cd {shlex.quote(str(process.workdir))} || exit 1"]
     if process.user:
         lines.append(f"chown {process.user} /dev/stdout  # nginx opens its log by this name")
-    return "\n".join([*lines, f"exec {shlex.join(command)}"]) + "\n"
+    return "\n".join([*lines, "echo $$ >" + shlex.quote(f"{service}/group"), f"exec {shlex.join(command)}"]) + "\n"
 
 
 def _log(process: Process, layout: Layout) -> str:
@@ -72,6 +72,14 @@ def _log(process: Process, layout: Layout) -> str:
 _FINISH = """\
 #!/bin/sh
 # runsv calls this when the process has ended: $1 exit code (-1: by a signal), $2 signal.
+# What it left behind (the workers of a killed nginx) would keep its port and its lock: asked to end, then ended.
+group=$(cat group)
+kill -s STOP_SIGNAL -- -"$group" 2>/dev/null
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+    kill -s 0 -- -"$group" 2>/dev/null || break
+    sleep 0.2
+done
+kill -s KILL -- -"$group" 2>/dev/null
 # Wanted: nothing to count. Otherwise note the restart and back off: at once for the first in a minute, then 1, 2, 4, 8 s.
 echo "$1 $2" >last-exit
 grep -q 'want down\\|want exit' supervise/stat && exit 0

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-State = Literal["running", "restarting", "orphaned", "stopped", "absent"]
+State = Literal["running", "restarting", "stopping", "orphaned", "stopped", "absent"]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,10 @@
 """The stack's own PostgreSQL cluster: made once, with a role and a database for the application."""
 
+import contextlib
+import time
 from pathlib import Path
 
+from neurmatic.errors import NeurmaticError
 from neurmatic.hosts.base import Host
 from neurmatic.stack.layout import Layout
 from neurmatic.stack.postgres import Postgres
@@ -28,9 +31,13 @@ def cluster_exists(host: Host, layout: Layout) -> bool:
 
 def create_cluster(host: Host, layout: Layout, postgres_program: str, password: Secret, user: str | None) -> None:
     """Make the cluster beside its final place, then rename it there: a killed attempt leaves nothing that counts."""
-    unfinished = layout.data / "postgres.unfinished"
+    # A name of its own each time: the initdb of a killed attempt may still be writing.
+    unfinished = layout.data / f"postgres.unfinished-{time.time_ns()}"
     password_file = layout.run / "initdb.password"
-    host.remove(unfinished)
+    for name in host.names(layout.data):
+        if name.startswith("postgres.unfinished-"):
+            with contextlib.suppress(NeurmaticError):
+                host.remove(layout.data / name)
     host.make_folder(layout.data, owner=user)
     host.write(password_file, password.reveal() + "\n", mode=0o600, owner=user)
     try:

@@ -11,6 +11,7 @@ from neurmatic.runtimes.base import Running, State
 from neurmatic.stack.layout import SYSTEM_PATH, Layout
 
 SCAN_SECONDS = 12  # runsvdir looks for new folders every 5 s; twice that, and some more on a busy machine
+SLOWEST_STOP_SECONDS = 90
 _STATUS = re.compile(r"^(run|down|finish|fail|warning): (\S+): (?:\(pid (\d+)\) )?(?:(\d+)s)?")
 _STATES: dict[str, State] = {"run": "running", "finish": "restarting", "down": "stopped"}
 
@@ -45,6 +46,8 @@ class Supervisor:
             return Running("orphaned", orphan, 0, restarts) if orphan else Running("stopped")
         if state == "stopped" and "want up" in line:
             state = "restarting"
+        if state == "running" and "want down" in line:
+            state = "stopping"
         return Running(state, pid or None, seconds, restarts)
 
     def restarts(self, name: str) -> int:
@@ -63,6 +66,10 @@ class Supervisor:
     def start(self, name: str) -> None:
         self.ensure_supervised(name)
         folder = self.layout.service(name)
+        if self.inspect([name])[name].state == "stopping":  # else its last answers pass for the new one's first
+            self.host.run(
+                ["sv", "-w", str(SLOWEST_STOP_SECONDS), "down", str(folder)], timeout=SLOWEST_STOP_SECONDS + 5
+            )
         self.host.remove(folder / "down")
         self.host.remove(folder / "restarts")
         self.host.run(["sv", "up", str(folder)])
@@ -85,8 +92,22 @@ class Supervisor:
             return
         pid_file = self._pid_file
         script = 'echo $$ >"$1.new" && mv "$1.new" "$1" && exec runsvdir -P "$2"'
+        # The lock keeps a second one out while the first has not yet written its number; --close: its children, which
+        # outlive it, must not hold it.
+        lock = str(self.layout.state / "runsvdir.lock")
         self.host.spawn(
-            ["sh", "-c", script, "sh", str(pid_file), str(self.layout.services)],
+            [
+                "flock",
+                "--nonblock",
+                "--close",
+                lock,
+                "sh",
+                "-c",
+                script,
+                "sh",
+                str(pid_file),
+                str(self.layout.services),
+            ],
             env={"PATH": SYSTEM_PATH, "LANG": "C.UTF-8"},
             cwd=self.layout.state,
             log=self.layout.state / "runsvdir.log",
