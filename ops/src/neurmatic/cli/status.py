@@ -13,6 +13,7 @@ from neurmatic.runtimes.native.supervisor import Supervisor
 from neurmatic.stack.layout import Layout
 from neurmatic.stack.secret import Secret
 
+ORPHANED = "its supervisor was killed; it goes on serving, and the next supervisor waits to take over"
 COLUMNS = ("service", "instance", "state", "health", "version", "address", "pid", "memory", "restarts")
 
 
@@ -45,6 +46,7 @@ def table(status: Status) -> str:
     widths = [max(len(row[n]) for row in rows) for n in range(len(COLUMNS))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     lines += [f"! {row.instance}: {row.detail}" for row in status.services if row.health == "unhealthy"]
+    lines += [f"! {row.instance}: {ORPHANED}" for row in status.services if row.state == "orphaned"]
     total = sum(row.memory_bytes for row in status.services)
     return "\n".join(
         [*lines, f"{status.stack} ({status.environment}), release {status.release}, {total / 2**20:.0f} MB in all"]

@@ -39,7 +39,8 @@ class Status:
 
     @property
     def ok(self) -> bool:
-        return all(row.state == "running" and row.health != "unhealthy" for row in self.services)
+        """Everything runs and none is unhealthy; an orphan serves, and its next supervisor waits to take over."""
+        return all(row.state in ("running", "orphaned") and row.health != "unhealthy" for row in self.services)
 
     def as_json(self) -> dict[str, Any]:
         """The answer of `neurmatic status --json`."""
