@@ -1,7 +1,7 @@
 """A small application that keeps the application contract, and breaks it in one chosen way when BREAK is set.
 
 The negative controls run it: with BREAK empty every check must be green, with each of the ways its check must be red.
-Only the standard library: `serve` answers HTTP, `work` takes jobs. Jobs lie in Redis lists, which is fine for a test.
+Only the standard library: `serve` answers HTTP, `work` takes jobs. Each job is a file, which is fine for a test.
 """
 
 import json
@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 BREAK = os.environ.get("BREAK", "")
 DRAIN = float(os.environ["NEURMATIC_DRAIN_SECONDS"])
 DATABASE, REDIS = urlsplit(os.environ["DATABASE_URL"]), urlsplit(os.environ["REDIS_URL"])
+JOBS = Path("jobs")
 BORN = time.monotonic()
 draining = threading.Event()
 in_flight = threading.Semaphore(0)
@@ -65,11 +66,32 @@ def redis(*words, limit=1.0):
         return None
 
 
+def put(kind):
+    if BREAK == "jobs-in-redis":
+        redis("RPUSH", "waiting", kind)
+    else:
+        (JOBS / f"{time.time_ns()}.{kind}").touch()
+
+
+def take():
+    """The kind of the oldest job, which is then ours."""
+    if BREAK == "jobs-in-redis":
+        return (redis("LPOP", "waiting") or b"").decode()
+    for one in sorted(JOBS.glob("*.*")):
+        one.unlink()
+        return one.suffix[1:]
+    return ""
+
+
+def note(outcome):
+    with (JOBS / outcome).open("a") as file:
+        file.write("x")
+
+
 def queues():
-    counts = {
-        name: int(redis("LLEN" if name == "waiting" else "GET", name) or 0)
-        for name in ("waiting", "completed", "failed")
-    }
+    waiting = int(redis("LLEN", "waiting") or 0) if BREAK == "jobs-in-redis" else len(list(JOBS.glob("*.*")))
+    counts = {name: (JOBS / name).stat().st_size if (JOBS / name).exists() else 0 for name in ("completed", "failed")}
+    counts["waiting"] = waiting
     if BREAK == "queues-uncounted":
         counts["waiting"] = counts["failed"] = 0
     degraded = counts["waiting"] > 100 or counts["failed"] > 50
@@ -109,9 +131,7 @@ def overall():
         **timed(lambda limit: redis("PING", limit=limit) == b"PONG", 1.0, 500),
         "critical": BREAK == "redis-critical",
     }
-    checks["queues"] = (
-        {"critical": False, **queues()} if checks["redis"]["status"] == "up" else {"status": "unknown", "queues": {}}
-    )
+    checks["queues"] = {"critical": False, **queues()}
     checks["memory"] = {"critical": False, **memory()}
     down = any(part.get("critical") and part["status"] == "down" for part in checks.values())
     status = "unhealthy" if down else "healthy" if all(p["status"] == "up" for p in checks.values()) else "degraded"
@@ -149,7 +169,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        redis("RPUSH", "waiting", body["kind"])
+        put(body["kind"])
         self.answer(202, {})
 
     def answer(self, status, body):
@@ -198,16 +218,16 @@ def work():
     ).start()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     while True:
-        kind = redis("LPOP", "waiting")
+        kind = take()
         if kind:
-            redis("INCR", "failed" if kind == b"fail" else "completed")
+            note("failed" if kind == "fail" else "completed")
         else:
             time.sleep(0.05)
 
 
 def fail():
     for _ in range(int(sys.argv[2])):
-        redis("RPUSH", "waiting", "fail")
+        put("fail")
 
 
 if __name__ == "__main__":

@@ -62,6 +62,8 @@ def examine(folder):
 
     def run(slug, way="", edit=lambda text: text):
         shutil.copy(APP, folder / "app.py")
+        (folder / "jobs").mkdir(exist_ok=True)
+        (folder / "jobs").chmod(0o777)
         stack = load(edit(STACK.format(way=way)), "neurmatic.toml").stack
         layout = Layout(folder / ".neurmatic", folder)
         layout.releases.mkdir(parents=True, exist_ok=True)

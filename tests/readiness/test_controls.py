@@ -18,6 +18,7 @@ CONTROLS = [
     ("health.queues", "queues-uncounted", "degraded with more than 100 waiting"),
     ("health.memory", "memory-of-host", "limit of 1073741824 bytes"),
     ("health.uncached", "cached", "no-store"),
+    ("stack.redis-memory", "jobs-in-redis", "the job, done after the eviction was not seen"),
     ("stack.graceful-shutdown", "drops-in-flight", "after SIGTERM"),
     ("stack.graceful-shutdown", "exits-with-one", "exit code 1"),
 ]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from neurmatic import __version__
 from neurmatic.errors import NeurmaticError
+from neurmatic.hosts.interrupts import Terminated, raise_when_terminated
 
 # Help texts stand here, so that `neurmatic --help` imports no command.
 COMMANDS = {
@@ -62,6 +63,7 @@ def _guarded(command: str, args: argparse.Namespace, rest: list[str]) -> int:
     )
     parser.set_defaults(file=args.file, state=args.state, environment=args.environment)
     module.add_arguments(parser)
+    raise_when_terminated()
     try:
         code = module.run(parser.parse_args(rest))
         sys.stdout.flush()
@@ -75,6 +77,9 @@ def _guarded(command: str, args: argparse.Namespace, rest: list[str]) -> int:
             "\nneurmatic: interrupted; what runs goes on running, and the same command takes up again", file=sys.stderr
         )
         return 130
+    except Terminated:
+        print("\nneurmatic: terminated; what runs goes on running, and the same command takes up again", file=sys.stderr)
+        return 143
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # who read our output has gone
         return 1

@@ -36,7 +36,7 @@ def _waiting(copy: Rehearsal, evidence: Evidence, workers: list[str], enqueue: U
     before = total(overall(copy), "completed")
     for name in workers:
         copy.stop(name)
-    _post(copy, enqueue, copy.stack.checks.enqueue_body, WAITING_LIMIT + 1)
+    post(copy, enqueue, copy.stack.checks.enqueue_body, WAITING_LIMIT + 1)
     answer = eventually(
         lambda: overall(copy),
         lambda a: said(a) == (200, "degraded") and total(a, "waiting") > WAITING_LIMIT,
@@ -67,7 +67,8 @@ def _failed(copy: Rehearsal, evidence: Evidence) -> None:
     evidence.note(f"with {total(answer, 'failed')} failed: {said(answer)}")
 
 
-def _post(copy: Rehearsal, path: UrlPath, body: str, times: int) -> None:
+def post(copy: Rehearsal, path: UrlPath, body: str, times: int) -> None:
+    """Put jobs into a queue."""
     for _ in range(times):
         answer = copy.get(path, method="POST", body=body.encode(), headers={"Content-Type": "application/json"})
         if answer.status not in range(200, 300):
