@@ -16,6 +16,9 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 BACKEND_FILES := $(shell find backend/src backend/pyproject.toml -type f -not -name '*.pyc' 2>/dev/null)
 FRONTEND_FILES := $(shell find frontend -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
+# What follows a failed installation: one clear next step. No target counts as made, so the next run takes up again.
+OR_SAY = || { echo "$(1) could not be installed" >&2; echo "  next: see that the package registries are reachable, then run make again" >&2; exit 1; }
+
 .PHONY: help
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,12 +53,12 @@ $(UV): requirements/uv.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with its venv module is missing" >&2; echo "  next: as root, apt-get install python3 python3-venv" >&2; exit 1; }
 	@echo "making the Python environment $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt $(call OR_SAY,uv)
 	@touch $@
 
 $(VENV)/.tool: $(UV) requirements/ops.txt ops/pyproject.toml
 	@echo "installing the operator's tool and what it needs"
-	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/ops.txt $(if $(NODE_FITS),,-r requirements/node.txt)
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/ops.txt $(if $(NODE_FITS),,-r requirements/node.txt) $(call OR_SAY,the packages of requirements/ops.txt)
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable ops
 	@touch $@
 
@@ -68,7 +71,7 @@ build/.wheel: $(VENV)/.tool $(BACKEND_FILES)
 
 frontend/node_modules/.installed: $(VENV)/.tool frontend/package-lock.json
 	@echo "installing the frontend's packages"
-	@cd frontend && npm ci --no-audit --no-fund --loglevel=error
+	@cd frontend && npm ci --no-audit --no-fund --loglevel=error $(call OR_SAY,the packages of frontend/package-lock.json)
 	@touch $@
 
 frontend/dist/.built: frontend/node_modules/.installed $(FRONTEND_FILES)
@@ -83,7 +86,7 @@ dev: build $(VENV)/.dev
 
 $(VENV)/.dev: $(VENV)/.tool requirements/dev.txt backend/pyproject.toml
 	@echo "installing what the tests need"
-	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt $(call OR_SAY,the packages of requirements/dev.txt)
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable ops --editable backend
 	@touch $@
 

@@ -74,12 +74,13 @@ class StackDir:
         self.state = self.folder / ".neurmatic"
         self.url = f"https://localhost:{self.ports['https']}"
         self.user = user
+        self.tool = NEURMATIC
         if user:
             shutil.chown(self.folder, user)
 
     def command(self, *words):
         drop = ["setpriv", f"--reuid={self.user}", "--regid=nogroup", "--clear-groups"] if self.user else []
-        return [*drop, str(NEURMATIC), *words]
+        return [*drop, str(self.tool), *words]
 
     def run(self, *words, code=0, stdin="", env=None):
         done = subprocess.run(

@@ -145,14 +145,24 @@ def test_nothing_starts_before_what_it_needs(new):
     assert one.returncode == 0
 
 
-def test_ctrl_c_leaves_a_stack_that_can_be_taken_up_again(new):
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_up_leaves_a_stack_that_can_be_taken_up_again(new, sign):
     one = subprocess.Popen(new.command("up"), cwd=new.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     time.sleep(0.9)
-    one.send_signal(signal.SIGINT)
+    one.send_signal(sign)
     _, errors = one.communicate(timeout=30)
-    assert "Traceback" not in errors
+    assert "Traceback" not in errors and one.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[sign]
     new.run("up")
     assert new.get("/")
+
+
+def test_a_terminated_verify_clears_its_rehearsal_copy_away(stack):
+    one = subprocess.Popen(stack.command("verify", "stack.health-gates"), cwd=stack.folder, stdout=subprocess.DEVNULL)
+    copy = stack.state / "rehearsal"
+    eventually((copy / "services" / "postgres" / "supervise" / "pid").exists)
+    one.terminate()
+    assert one.wait(timeout=60) == 143
+    assert not copy.exists() and len(stack.processes("demo_app.py")) == 2
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
