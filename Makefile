@@ -157,6 +157,11 @@ docs: dev ## generate the reference pages and the OpenAPI document
 	@$(BIN)/neurmatic-backend openapi > docs/reference/openapi.json
 	@cd frontend && npm run --silent types
 
+.PHONY: screenshots
+screenshots: up test-packages ## take the documentation's pictures from the running stack
+	@$(BIN)/neurmatic verify || true
+	@$(BIN)/python scripts/screenshots.py
+
 COMPILE := uv pip compile --quiet --upgrade --generate-hashes --no-header --no-annotate --python-version 3.11
 
 .PHONY: requirements
