@@ -60,12 +60,13 @@ export class ArticlesPage implements Page {
     this.field.value = listing.q;
     this.showTopics();
     this.results.classList.add("outdated");
+    const topics = this.loadTopics(signal);
     try {
       this.fill(...await this.ask(listing, signal));
     } finally {
       if (!signal.aborted) this.results.classList.remove("outdated");
     }
-    void this.loadTopics(signal);
+    await topics; // the page ends below whichever is longer: until both are there, its foot stays away
     return pageTitle(listing);
   }
 
