@@ -404,15 +404,16 @@ def test_a_duration_has_a_unit(command, duration):
     assert end.value.code == 2
 
 
-def test_ctrl_c_ends_with_the_ledger_up_to_then(serve, tmp_path):
+@pytest.mark.parametrize(("sign", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ended_early_it_gives_the_ledger_up_to_then(serve, tmp_path, sign, code):
     server = serve(always(OK))
     words = [NEURMATIC, "load", "--rate", "50", "--for", "1m", server.url, "--json", "--ledger", "rows"]
     one = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while server.requests < 20:
         time.sleep(0.05)
-    one.send_signal(signal.SIGINT)
+    one.send_signal(sign)
     text, errors = one.communicate(timeout=20)
     summary = json.loads(text)
-    assert one.returncode == 130 and not errors
+    assert one.returncode == code and not errors
     assert summary["stopped"] and summary["due"] == summary["answered"]["2xx"] == server.requests
     assert len((tmp_path / "rows").read_text().splitlines()) == summary["due"] < summary["planned"] == 3000

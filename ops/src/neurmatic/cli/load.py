@@ -12,12 +12,12 @@ is counted exactly once: answered (by class of status) or lost:
 A request whose idle connection the server had just closed is sent again on a new one, as every client does, and counted as retried.
 
 Latencies are those of requests answered or timed out. When "client late by" is high, this machine was too busy to measure: the figures
-say more of it than of the server. Ctrl-C ends the run and shows what was counted up to then.
+say more of it than of the server. Ctrl-C or SIGTERM ends the run and shows what was counted up to then.
 
 Inside a project, https trusts the stack's own authority; elsewhere the system's. Without --anywhere only loopback and private addresses
 are asked: load is for machines of your own.
 
-Exit code 0 when every request was answered as expected, 1 when one wasn't, 2 usage, 130 when it was interrupted.
+Exit code 0 when every request was answered as expected, 1 when one wasn't, 2 usage, 130 or 143 when it was ended early.
 """
 
 import argparse
@@ -32,13 +32,14 @@ from typing import Any
 
 from neurmatic.cli.context import layout
 from neurmatic.errors import ConfigurationError
+from neurmatic.hosts.interrupts import Terminated
 from neurmatic.probes.ledger import Ledger, Summary, summarize
 from neurmatic.probes.load import Background, Load
 
 UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
-INTERRUPTED = 130
+ENDED_EARLY = {KeyboardInterrupt: 130, Terminated: 143}
 GRACE = 1
-"""Seconds that requests in flight have left after Ctrl-C."""
+"""Seconds that requests in flight have left then."""
 BUSY_MS = 100
 """A client later than this is worth a warning."""
 
@@ -67,18 +68,18 @@ def run(args: argparse.Namespace) -> int:
     load = _load(args)
     if args.ledger:
         _writable(args.ledger)
-    running, interrupted = Background(load), False
-    with running:
+    early: int | None = None
+    with Background(load) as running:
         try:
             _watch(running, shown=sys.stderr.isatty() and not args.json)
-        except KeyboardInterrupt:
-            interrupted = True
+        except (KeyboardInterrupt, Terminated) as end:
+            early = ENDED_EARLY[type(end)]
             running.stop(grace=GRACE)
     summary = summarize(running.ledger)
     if args.ledger:
         _write(args.ledger, running.ledger)
     print(json.dumps({"url": load.url, **as_json(summary)}, indent=2) if args.json else "\n".join(as_text(summary)))
-    return INTERRUPTED if interrupted else int(not summary.ok)
+    return int(not summary.ok) if early is None else early
 
 
 def as_json(summary: Summary) -> dict[str, Any]:

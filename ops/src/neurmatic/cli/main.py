@@ -79,7 +79,9 @@ def _guarded(command: str, args: argparse.Namespace, rest: list[str]) -> int:
         )
         return 130
     except Terminated:
-        print("\nneurmatic: terminated; what runs goes on running, and the same command takes up again", file=sys.stderr)
+        print(
+            "\nneurmatic: terminated; what runs goes on running, and the same command takes up again", file=sys.stderr
+        )
         return 143
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # who read our output has gone
