@@ -10,12 +10,13 @@ import ssl
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 import urllib.request
 from pathlib import Path
 
 import pytest
+
+from neurmatic.probes import load as constant
+from neurmatic.probes.load import Background
 
 NEURMATIC = Path(sys.executable).with_name("neurmatic")
 APP = Path(__file__).with_name("demo_app.py")
@@ -153,41 +154,20 @@ class StackDir:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-class Load:
-    """Constant load on one address; every request that was due is in the ledger."""
+class Load(Background):
+    """Constant load on one address of a stack; every request that was due is in the ledger."""
 
     def __init__(self, stack, path="/", rate=50):
-        self.stack, self.path, self.rate = stack, path, rate
-        self.failed, self.answered = [], 0
-        self._stop = threading.Event()
-        self._threads = []
+        super().__init__(constant.Load(stack.url + path, rate, seconds=300, ca=stack.state / "tls" / "ca.pem"))
 
-    def __enter__(self):
-        self._clock = threading.Thread(target=self._tick)
-        self._clock.start()
-        return self
+    @property
+    def failed(self):
+        return self.ledger.failed
 
-    def _tick(self):
-        begun, n = time.monotonic(), 0
-        while not self._stop.wait(max(0, begun + n / self.rate - time.monotonic())):
-            n += 1
-            one = threading.Thread(target=self._ask)
-            one.start()
-            self._threads.append(one)
-
-    def _ask(self):
-        try:
-            self.stack.get(self.path)
-            self.answered += 1
-        except Exception as error:
-            self.failed.append(repr(error))
-
-    def __exit__(self, *_):
-        self._stop.set()
-        self._clock.join()
-        for one in self._threads:
-            one.join()
-        assert self.answered + len(self.failed) == len(self._threads)
+    @property
+    def answered(self):
+        """As expected."""
+        return len(self.ledger.entries) - len(self.failed)
 
 
 @pytest.fixture

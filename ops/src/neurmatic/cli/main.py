@@ -22,6 +22,7 @@ COMMANDS = {
     "restart": "restart a service, one instance after the other",
     "health": "check API, site, PostgreSQL, Redis, disk and memory; exit 1 when one is not well",
     "verify": "run the readiness checks and write the report",
+    "load": "send requests to one URL at a constant rate, and account for every one of them",
     "events": "show who did what, when, with what result",
     "config": "show the effective configuration, and where each value comes from",
     "reference": "print the stack file's reference page, made from its own fields",
@@ -78,7 +79,9 @@ def _guarded(command: str, args: argparse.Namespace, rest: list[str]) -> int:
         )
         return 130
     except Terminated:
-        print("\nneurmatic: terminated; what runs goes on running, and the same command takes up again", file=sys.stderr)
+        print(
+            "\nneurmatic: terminated; what runs goes on running, and the same command takes up again", file=sys.stderr
+        )
         return 143
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # who read our output has gone

@@ -172,6 +172,8 @@ class Supervisor:
         self.host.remove(gone)
         self.host.run(["sv", "exit", str(folder)], check=False)
         self.host.rename(folder, gone)
+        # `sv exit` only asks; a runsv that is about to end still writes its status into the folder.
+        self._wait_until(lambda: not self.host.holders(gone / "supervise" / "lock"))
         self.host.remove(gone)
 
     def shut_down(self) -> None:
