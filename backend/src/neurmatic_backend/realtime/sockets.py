@@ -18,7 +18,7 @@ from neurmatic_backend.core.lifecycle import Lifecycle
 from neurmatic_backend.realtime.schemas import Change, new_version
 
 EVENT = "changed"
-MOST_CLIENTS = 5000  # 26 kB each, measured
+MOST_CLIENTS = 2000  # 43 kB each, measured
 PING_SECONDS, PONG_SECONDS = 25, 20
 LARGEST_MESSAGE_BYTES = 1024
 _SAID_BY_CLIENTS = ("3", "40", "41", "1")  # pong, connect, disconnect, close: all that the protocol needs of them
