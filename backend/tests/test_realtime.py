@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import resource
 import signal
 import subprocess
 import time
@@ -20,7 +21,7 @@ from wsproto.events import AcceptConnection, CloseConnection, Message, RejectCon
 from neurmatic_backend.articles.service import save
 from neurmatic_backend.core.lifecycle import Lifecycle
 from neurmatic_backend.realtime.listener import FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS, wait_seconds
-from neurmatic_backend.realtime.sockets import Sockets, origin
+from neurmatic_backend.realtime.sockets import Sockets, most_clients, origin
 
 SITE = "http://localhost:8000"  # FRONTEND_URL's default
 LISTENING = "query ILIKE 'LISTEN%realtime%'"
@@ -269,6 +270,10 @@ async def test_a_full_instance_refuses_before_it_accepts():
 
     await sockets({"type": "websocket"}, None, send)
     assert [message["type"] for message in sent] == ["websocket.close"]
+
+
+def test_half_of_the_file_descriptors_are_left_for_everything_else():
+    assert [most_clients(limit) for limit in (1024, 20000, resource.RLIM_INFINITY)] == [512, 2000, 2000]
 
 
 def test_the_site_is_known_by_scheme_host_and_port():

@@ -30,8 +30,7 @@ class Sockets:
     def __init__(self, site_url: str, lifecycle: Lifecycle) -> None:
         self._lifecycle = lifecycle
         self._version = new_version()
-        # A client holds a file descriptor; half of them are left for everything else.
-        self._most = min(MOST_CLIENTS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+        self._most = most_clients(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
         self._server = socketio.AsyncServer(
             async_mode="asgi",
             transports=["websocket"],
@@ -65,6 +64,11 @@ class Sockets:
 
     async def _greet(self, sid: str, _environ: Any, _auth: Any) -> None:
         await self._server.emit(EVENT, msgspec.to_builtins(Change(self._version)), to=sid)
+
+
+def most_clients(open_files: int) -> int:
+    """How many an instance takes: each holds a file descriptor, and half of them are left for everything else."""
+    return MOST_CLIENTS if open_files == resource.RLIM_INFINITY else min(MOST_CLIENTS, open_files // 2)
 
 
 def origin(url: str) -> str:
