@@ -1,5 +1,7 @@
 import { defineConfig } from "vitest/config";
 
+const stack = "https://localhost:8443";
+
 export default defineConfig({
   build: {
     target: "es2022",
@@ -8,7 +10,11 @@ export default defineConfig({
   },
   server: {
     // The stack's edge, with the certificate that it made for this machine.
-    proxy: { "/api": { target: "https://localhost:8443", secure: false } },
+    proxy: {
+      "/api": { target: stack, secure: false },
+      // It takes the stack's own pages only, so this one has to look like them.
+      "/socket.io": { target: stack, secure: false, ws: true, headers: { origin: stack } },
+    },
   },
   test: { include: ["tests/**/*.test.ts"] },
 });

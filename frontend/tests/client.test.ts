@@ -24,6 +24,12 @@ describe("a question to the API", () => {
     expect(fetched.mock.calls[0]?.[0]).toBe("/api/v1/articles?limit=10&q=a%26b");
   });
 
+  it("names the version of the list once there is one", async () => {
+    const fetched = answer(200, { items: [], next_cursor: null });
+    await api.articles(everything, never, "v1");
+    expect(fetched.mock.calls[0]?.[0]).toBe("/api/v1/articles?limit=10&version=v1");
+  });
+
   it("escapes a slug", async () => {
     const fetched = answer(200, { title: "t" });
     await api.article("a/../b", never);

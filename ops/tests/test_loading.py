@@ -56,6 +56,7 @@ max_conections = 10
         ('[services.web]\ncommand = ["x"]\nneeds = ["nothing"]', "there is no service 'nothing'"),
         ('[services.a]\ncommand = ["x"]\nneeds = ["b"]\n[services.b]\ncommand = ["x"]\nneeds = ["a"]', "need each other in a circle"),
         ('[services.web]\ncommand = ["x"]\nroutes = ["/"]', "routes need ports"),
+        ('[services.web]\ncommand = ["x"]\nports = "8100"\nroutes = ["/"]\nwebsockets = ["/ws"]', "/ws is none of the service's routes"),
         ('[services.edge]\ncommand = ["x"]', "the name belongs to a built-in service"),
         ('[services.web]\ncommand = ["x"]\nports = "8110-8100"', "ports run from a lower to a higher number"),
         ("[services.web]\ncommand = []", "at least 1 item"),

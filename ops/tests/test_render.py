@@ -102,3 +102,10 @@ def test_servers_listen_on_loopback_alone(rendered):
         and "requirepass hush-REDIS_PASSWORD" in redis
         and "maxmemory-policy allkeys-lru" in redis
     )
+
+
+def test_only_websockets_stay_open_for_days(rendered):
+    text = rendered()["edge"]["config/nginx/nginx.conf"].text
+    blocks = {block.split(" ", 1)[0]: block.split("}", 1)[0] for block in text.split("location ")[1:]}
+    assert [route for route, block in blocks.items() if "7d;" in block] == ["/socket.io/"]
+    assert "proxy_read_timeout 7d;" in blocks["/socket.io/"] and "proxy_send_timeout 7d;" in blocks["/socket.io/"]

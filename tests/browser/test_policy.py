@@ -35,6 +35,12 @@ def test_every_page_works_under_a_strict_policy(strict_page, api):
     expect(page.get_by_role("heading", level=1)).to_have_text("There is no such page")
 
 
+def test_open_lists_hear_of_changes_under_a_strict_policy(strict_page):
+    with strict_page.expect_websocket() as live:
+        strict_page.goto("/")
+    live.value.wait_for_event("framereceived", lambda frame: '["changed"' in frame)
+
+
 def test_a_script_in_an_article_would_not_run(strict_page, api, console):
     page = strict_page
     article = api.get(f"/articles/{api.articles(limit=1)[0]['slug']}")

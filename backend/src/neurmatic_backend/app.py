@@ -21,6 +21,8 @@ from neurmatic_backend.core.settings import Settings
 from neurmatic_backend.monitoring.probes import Monitor
 from neurmatic_backend.monitoring.routes import probes
 from neurmatic_backend.monitoring.routes import router as monitoring
+from neurmatic_backend.realtime.routes import listening, socket_route
+from neurmatic_backend.realtime.sockets import Sockets
 
 PREFIX = "/api/v1"
 LARGEST_BODY_BYTES = 1024 * 1024
@@ -28,7 +30,8 @@ LARGEST_BODY_BYTES = 1024 * 1024
 
 def create_api(settings: Settings, lifecycle: Lifecycle) -> ASGIApp:
     """The whole API."""
-    return _create(settings, lifecycle, [articles, analytics, monitoring])
+    sockets = Sockets(settings.frontend_url, lifecycle)
+    return _create(settings, lifecycle, [articles, analytics, monitoring], sockets)
 
 
 def create_worker_probes(settings: Settings, lifecycle: Lifecycle) -> ASGIApp:
@@ -36,16 +39,16 @@ def create_worker_probes(settings: Settings, lifecycle: Lifecycle) -> ASGIApp:
     return _create(settings, lifecycle, [probes])
 
 
-def _create(settings: Settings, lifecycle: Lifecycle, routers: list[Router]) -> ASGIApp:
+def _create(settings: Settings, lifecycle: Lifecycle, routers: list[Router], sockets: Sockets | None = None) -> ASGIApp:
     database = Database(settings.database_url, settings.database_pool_size, settings.neurmatic_instance)
     cache = Cache(settings.redis_url)
     monitor = Monitor(database, settings.redis_url, lifecycle)
     resources: dict[str, Any] = {"database": database, "cache": cache, "monitor": monitor, "lifecycle": lifecycle}
     app = Litestar(
-        route_handlers=[Router(PREFIX, route_handlers=routers)],
+        route_handlers=[Router(PREFIX, route_handlers=routers), *([socket_route(sockets)] if sockets else [])],
         dependencies={name: Provide(_always(value), sync_to_thread=False) for name, value in resources.items()},
         exception_handlers=HANDLERS,
-        lifespan=[_opened(database, cache, monitor)],
+        lifespan=[_opened(database, cache, monitor), *([listening(database, sockets)] if sockets else [])],
         openapi_config=OpenAPIConfig(
             title="Neurmatic platform",
             version="1",

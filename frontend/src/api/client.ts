@@ -8,11 +8,13 @@ import type { Article, ArticlePage, Health, TagCount } from "./types";
 const timeoutMilliseconds = 10_000;
 const pageSize = 10;
 
-export async function articles(listing: Listing, signal: AbortSignal): Promise<ArticlePage> {
+/** With a version of the list, the answer is none that was made before it and kept on the way. */
+export async function articles(listing: Listing, signal: AbortSignal, version = ""): Promise<ArticlePage> {
   const query = new URLSearchParams({ limit: String(pageSize) });
   for (const [name, value] of Object.entries(listing) as [string, string][]) {
     if (value !== "") query.set(name, value);
   }
+  if (version !== "") query.set("version", version);
   return (await ask(`/articles?${query.toString()}`, signal)) as ArticlePage;
 }
 

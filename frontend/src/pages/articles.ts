@@ -1,7 +1,9 @@
 /** The list of articles: newest first, searched, filtered by topic, page by page. */
 
+import { latestVersion } from "../api/changes";
 import * as api from "../api/client";
 import { ApiRefusal, ApiUnavailable } from "../api/errors";
+import { pause } from "../api/patience";
 import type { ArticlePage, TagCount } from "../api/types";
 import { focus, h } from "../dom";
 import { everything, type Listing, newest, olderThan, searching, tagged } from "../routing/listing";
@@ -11,9 +13,11 @@ import { whenAvailable } from "../views/outage";
 import { listSkeleton } from "../views/skeleton";
 import { summary } from "../views/summary";
 import { counted } from "../views/words";
+import { offerArrivals, type Shown } from "./arrivals";
 import type { Page } from "./page";
 
 const skeletonEntries = 5;
+const longestTopicsSeconds = 1;
 
 export class ArticlesPage implements Page {
   readonly heading = h("h1", { tabindex: "-1" }, "Articles");
@@ -66,7 +70,8 @@ export class ArticlesPage implements Page {
     } finally {
       if (!signal.aborted) this.results.classList.remove("outdated");
     }
-    await topics; // the page ends below whichever is longer: until both are there, its foot stays away
+    // They are a part of the page's height; but nobody waits long for an aid.
+    await Promise.race([topics, pause(longestTopicsSeconds, signal)]);
     return pageTitle(listing);
   }
 
@@ -77,12 +82,23 @@ export class ArticlesPage implements Page {
     };
     try {
       const { heading } = this;
-      const page = await whenAvailable(() => api.articles(listing, signal), { signal, place, heading });
+      const version = latestVersion();
+      const page = await whenAvailable(() => api.articles(listing, signal, version), { signal, place, heading });
+      if (listing.cursor === "") this.offerArrivals({ listing, page, version }, signal); // older pages get none
       return found(listing, page);
     } catch (error) {
       if (!(error instanceof ApiRefusal)) throw error;
       return refused(listing, error);
     }
+  }
+
+  private offerArrivals(shown: Shown, signal: AbortSignal): void {
+    const place = (offer: HTMLElement) => { this.results.prepend(offer); };
+    offerArrivals(shown, signal, place, (now, first) => {
+      this.fill(...found(shown.listing, now));
+      scrollTo(0, 0);
+      this.results.querySelectorAll<HTMLElement>(".entry h2 a")[now.items.indexOf(first)]?.focus();
+    });
   }
 
   private fill(...children: HTMLElement[]): void {

@@ -55,10 +55,10 @@ ID_OF_PUBLISHED = "SELECT id FROM articles WHERE slug = $1 AND status = 'publish
 PUBLISH_DUE = """
 UPDATE articles SET status = 'published', published_at = publish_at, updated_at = now()
  WHERE id = $1 AND status = 'scheduled' AND publish_at <= now()
-RETURNING slug
+RETURNING slug, title, published_at
 """
 
-BY_SOURCE = "SELECT id, content_hash, publish_at FROM articles WHERE source_key = $1 FOR UPDATE"
+BY_SOURCE = "SELECT id, content_hash, status FROM articles WHERE source_key = $1 FOR UPDATE"
 
 INSERT = """
 INSERT INTO articles (slug, title, summary, author, tags, body_markdown, body_html, reading_minutes, status,

@@ -13,6 +13,7 @@ from neurmatic_backend.articles.markup import reading_minutes, to_html
 from neurmatic_backend.core.database import Database
 from neurmatic_backend.core.errors import InvalidField, NotFoundError
 from neurmatic_backend.core.queues import ARTICLE_SCHEDULER, enqueue
+from neurmatic_backend.realtime.service import announce
 
 Connection = Any  # asyncpg's connection, or a pool's proxy of one
 Status = Literal["draft", "scheduled", "published", "archived"]
@@ -92,11 +93,15 @@ async def published_id(connection: Connection, slug: str) -> int | None:
 
 async def publish_due(database: Database, article_id: int) -> bool:
     """Publish a scheduled article whose time has come; doing it twice changes nothing. True when it was published."""
-    return await database.pool.fetchval(queries.PUBLISH_DUE, article_id) is not None
+    async with database.transaction() as connection:
+        published = await connection.fetchrow(queries.PUBLISH_DUE, article_id)
+        if published:
+            await announce(connection, *published)
+    return published is not None
 
 
 async def save(connection: Connection, article: Article) -> Literal["imported", "updated", "unchanged"]:
-    """Write an article by its source; a scheduled one's job is enqueued in the same transaction."""
+    """Write an article by its source; a scheduled one's job is enqueued, and a publication announced, in the same transaction."""
     known = await connection.fetchrow(queries.BY_SOURCE, article.source_key)
     if known and known["content_hash"] == article.content_hash:
         return "unchanged"
@@ -115,6 +120,8 @@ async def save(connection: Connection, article: Article) -> Literal["imported", 
                 article_id = await connection.fetchval(queries.INSERT, *values)
     except asyncpg.UniqueViolationError:
         raise InvalidField("slug", f"{article.slug} belongs to another article") from None
+    if published_at and not (known and known["status"] == "published"):
+        await announce(connection, article.slug, article.title, published_at)
     if article.status == "scheduled":
         await enqueue(connection, ARTICLE_SCHEDULER, {"article_id": article_id}, article.publish_at)
     return "updated" if known else "imported"

@@ -30,6 +30,7 @@ class Location(NamedTuple):
 
     route: str
     upstream: str
+    websocket: bool
 
 
 def render_nginx(stack: Stack, layout: Layout, release: str, out: frozenset[str] = frozenset()) -> Files:
@@ -60,6 +61,6 @@ def render_nginx(stack: Stack, layout: Layout, release: str, out: frozenset[str]
         tls=layout.tls,
         mime_types="/etc/nginx/mime.types",
         upstreams=[Upstream(name, servers[name]) for name in routed],
-        locations=[Location(route, name) for name, service in routed.items() for route in service.routes],
+        locations=[Location(r, name, r in one.websockets) for name, one in routed.items() for r in one.routes],
     )
     return {CONFIG: File(text)}

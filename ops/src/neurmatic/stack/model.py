@@ -129,6 +129,9 @@ class Stack(Section):
                 if route in claimed:
                     yield f"services.{name}.routes: {route} is claimed by {claimed[route]} already"
                 claimed[route] = name
+            for path in service.websockets:
+                if path not in service.routes:
+                    yield f"services.{name}.websockets: {path} is none of the service's routes"
         if self.site and "/" in claimed:
             yield f"site: services.{claimed['/']} claims / already; give it a narrower route or drop [site]"
 

@@ -1,0 +1,1 @@
+"""Realtime: open pages hear at once, through whichever instance they are connected, that an article was published."""
