@@ -53,6 +53,7 @@ def _create(settings: Settings, lifecycle: Lifecycle, routers: list[Router]) -> 
             render_plugins=[JsonRenderPlugin(path="/", media_type=MediaType.JSON)],
         ),
         request_max_body_size=LARGEST_BODY_BYTES,
+        logging_config=None,  # its own would replace ours: a line for every request, in production too
         signature_types=[Database, Cache, Monitor, Lifecycle],
     )
     return RequestIds(app, lifecycle)
