@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from litestar import Litestar, MediaType, Router
+from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
@@ -45,6 +46,7 @@ def _create(settings: Settings, lifecycle: Lifecycle, routers: list[Router]) -> 
         route_handlers=[Router(PREFIX, route_handlers=routers)],
         dependencies={name: Provide(_always(value), sync_to_thread=False) for name, value in resources.items()},
         exception_handlers=HANDLERS,
+        state=State({"database": database}),
         lifespan=[_opened(database, cache, monitor)],
         openapi_config=OpenAPIConfig(
             title="Neurmatic platform",
