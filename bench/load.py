@@ -74,6 +74,7 @@ def _summary(cell):
         "per_second": round(median(figures)),
         "lowest": round(min(figures)),
         "highest": round(max(figures)),
+        "rounds": [round(figure) for figure in figures],
         "p99_ms": round(median(run["p99_ms"] for run in cell["runs"]), 1),
     }
 
