@@ -169,12 +169,29 @@ requirements: $(UV) ## compile the pinned and hashed requirements from the pypro
 	@cd requirements && $(COMPILE) uv.in -o uv.txt && $(COMPILE) node.in -o node.txt
 	@cd requirements && $(COMPILE) ops.in ../ops/pyproject.toml -o ops.txt
 	@cd requirements && $(COMPILE) ../backend/pyproject.toml -o backend.txt
+	@cd requirements && $(COMPILE) bench.in -o bench.txt
 	@cd requirements && $(COMPILE) dev.in ../backend/pyproject.toml --group ../backend/pyproject.toml:dev -o dev.txt
 
 .PHONY: bench
-bench: dev ## measure, side by side with the peers
-	@$(BIN)/python bench/run.py
+bench: dev bench-packages build/bench-venv/.installed bench/peers/node_modules/.installed ## measure, side by side with the peers; BENCH="--quick" for less
+	@$(BIN)/python bench/run.py $(BENCH)
+
+.PHONY: bench-packages
+bench-packages:
+	@scripts/install-packages wrk:wrk hyperfine:hyperfine
+
+# An environment of the peers' own, so that the product's stays what it is.
+build/bench-venv/.installed: $(UV) requirements/bench.txt
+	@echo "installing the Python peers"
+	@$(UV) venv --quiet --clear --no-project --python $(BIN)/python build/bench-venv
+	@$(UV) pip install --quiet --python build/bench-venv/bin/python --compile-bytecode --require-hashes -r requirements/bench.txt
+	@touch $@
+
+bench/peers/node_modules/.installed: $(VENV)/.tool bench/peers/package-lock.json
+	@echo "installing the Node peers"
+	@cd bench/peers && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
 
 .PHONY: clean
 clean: ## remove what was built; the state folder stays
-	@rm -rf build frontend/dist frontend/node_modules $(VENV) .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache
+	@rm -rf build frontend/dist frontend/node_modules bench/peers/node_modules $(VENV) .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache

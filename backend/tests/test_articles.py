@@ -36,6 +36,17 @@ async def test_the_list_is_newest_first_and_pages_by_cursor_without_gap_or_repea
     assert set(seen[0]) == {"slug", "title", "summary", "author", "tags", "published_at", "reading_minutes"}
 
 
+@pytest.mark.parametrize("limit", ["", "limit=1", "limit=20", "limit=0", "limit=101", "limit=x"])
+async def test_the_first_page_is_the_same_whichever_way_it_is_answered(api, database, limit):
+    await fill(database, *(article(n) for n in range(25)))
+    direct, through_the_framework = (api.get(f"/articles?{limit}{rest}") for rest in ("", "&q="))
+    for answer in (direct, through_the_framework):
+        for name in ("date", "x-request-id"):
+            del answer.headers[name]
+    assert (direct.status_code, direct.headers) == (through_the_framework.status_code, through_the_framework.headers)
+    assert {**direct.json(), "request_id": ""} == {**through_the_framework.json(), "request_id": ""}
+
+
 async def test_only_published_articles_are_visible(api, database):
     later = datetime.now(UTC) + timedelta(days=1)
     await fill(

@@ -29,6 +29,7 @@ def test_every_command_teaches_and_speaks_json(command, capsys):
 
 def test_usage(capsys):
     assert main([]) == 2
+    assert main(["--help"]) == 0
     text = capsys.readouterr().out
     assert all(command in text for command in COMMANDS)
     with pytest.raises(SystemExit) as end:

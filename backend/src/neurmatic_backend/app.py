@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from litestar import Litestar, MediaType, Router
+from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
@@ -48,6 +49,7 @@ def _create(settings: Settings, lifecycle: Lifecycle, routers: list[Router], soc
         route_handlers=[Router(PREFIX, route_handlers=routers), *([socket_route(sockets)] if sockets else [])],
         dependencies={name: Provide(_always(value), sync_to_thread=False) for name, value in resources.items()},
         exception_handlers=HANDLERS,
+        state=State({"database": database}),
         lifespan=[_opened(database, cache, monitor), *([listening(database, sockets)] if sockets else [])],
         openapi_config=OpenAPIConfig(
             title="Neurmatic platform",
@@ -56,6 +58,7 @@ def _create(settings: Settings, lifecycle: Lifecycle, routers: list[Router], soc
             render_plugins=[JsonRenderPlugin(path="/", media_type=MediaType.JSON)],
         ),
         request_max_body_size=LARGEST_BODY_BYTES,
+        logging_config=None,  # its own would replace ours: a line for every request, in production too
         signature_types=[Database, Cache, Monitor, Lifecycle],
     )
     return RequestIds(app, lifecycle)

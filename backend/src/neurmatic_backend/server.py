@@ -1,12 +1,14 @@
-"""The HTTP server of one process: uvicorn, taught to drain before it closes its listener."""
+"""The HTTP server of one process: uvicorn, taught to drain before it closes its listener, and to answer in one packet."""
 
 import asyncio
 import signal
 import socket
 from types import FrameType
+from typing import Any
 
 import uvicorn
 from litestar.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from neurmatic_backend.core.lifecycle import Lifecycle
 
@@ -41,12 +43,47 @@ class DrainingServer(uvicorn.Server):
         self.should_exit = True
 
 
+class OnePacket:
+    """A transport that sends at once what is written in one turn of the event loop: the head and the body of an answer."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._held: list[bytes] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if not self._held:
+            self._loop.call_soon(self._flush)
+        self._held.append(data)
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._held:
+            data = b"".join(self._held)
+            self._held.clear()
+            self._transport.write(data)
+
+
+class OnePacketProtocol(HttpToolsProtocol):
+    """uvicorn's own writes head and body apart: a system call and a packet more for every answer."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(OnePacket(transport, self.loop))  # type: ignore[arg-type]  # all that it uses
+
+
 def make_server(app: ASGIApp, port: int, lifecycle: Lifecycle, drain: float) -> DrainingServer:
     """A server on loopback; nginx stands before it."""
     config = uvicorn.Config(
         app,
         host="127.0.0.1",
         port=port,
+        http=OnePacketProtocol,
         log_config=None,
         access_log=False,
         server_header=False,

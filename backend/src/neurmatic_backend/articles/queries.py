@@ -1,5 +1,7 @@
 """Every query of the articles, by name. PostgreSQL builds the JSON of what is served: the fastest way measured."""
 
+from functools import cache
+
 _SUMMARY = """'slug', slug, 'title', title, 'summary', summary, 'author', author, 'tags', tags,
     'published_at', to_char(published_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
     'reading_minutes', reading_minutes"""
@@ -23,6 +25,7 @@ SELECT json_build_object(
 _OLDER = "AND (published_at, id) < (to_timestamp($2::bigint / 1000000.0), $3::bigint)"
 
 
+@cache
 def list_query(*, older: bool, tag: bool, search: bool) -> str:
     """The list for these filters. Parameters: limit, then microseconds and id of the cursor, then tag, then words."""
     number = 2

@@ -3,7 +3,7 @@
 import logging
 import re
 import time
-import uuid
+from secrets import token_hex
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
@@ -27,7 +27,7 @@ class RequestIds:
             await self.app(scope, receive, send)
             return
         given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
-        request_id = given if _SANE_ID.fullmatch(given) else uuid.uuid4().hex.encode()
+        request_id = given if _SANE_ID.fullmatch(given) else token_hex(16).encode()
         scope.setdefault("state", {})["request_id"] = request_id.decode()
         begun = time.perf_counter()
         status = 0

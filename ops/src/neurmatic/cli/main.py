@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args, rest = parser.parse_known_args(words)
     if args.command is None:
         parser.print_help()
-        return 2
+        return 0 if {"-h", "--help"} & set(rest) else 2
     if args.command not in COMMANDS:
         parser.error(_unknown(args.command))
     return _guarded(args.command, args, rest)

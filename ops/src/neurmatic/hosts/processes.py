@@ -29,11 +29,11 @@ def tree(pid: int) -> list[int]:
     """The process and its descendants."""
     found = [pid]
     for one in found:
-        for task in (PROC / str(one) / "task").glob("*/children"):
-            try:
+        try:
+            for task in (PROC / str(one) / "task").glob("*/children"):
                 found += [int(child) for child in task.read_text().split()]
-            except OSError:
-                continue
+        except OSError:
+            continue  # it ended while it was looked at
     return found
 
 

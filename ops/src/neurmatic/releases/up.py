@@ -161,13 +161,15 @@ class Up:
     def _build(self, step: Step) -> None:
         self.reporter.say(f"release {step.subject}: building")
         begun = time.monotonic()
-        releases.make(self.host, self.layout, self.stack.release, step.subject)
+        with self.events.recorded("build", release=step.subject):
+            releases.make(self.host, self.layout, self.stack.release, step.subject)
         self.reporter.say(f"release {step.subject}: made in {time.monotonic() - begun:.1f} s")
 
     def _create(self, step: Step) -> None:
         self.reporter.say(f"{step.subject}: making a new cluster in {self.layout.data}/postgres")
         superuser = self.secrets["POSTGRES_SUPERUSER_PASSWORD"]
-        cluster.create_cluster(self.host, self.layout, self.programs["postgres"], superuser, self.user)
+        with self.events.recorded("create", instance=step.subject):
+            cluster.create_cluster(self.host, self.layout, self.programs["postgres"], superuser, self.user)
         self.host.remove(self.layout.migrated)
 
     def _run_once(self, step: Step, command: tuple[str, ...]) -> None:
