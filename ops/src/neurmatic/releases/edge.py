@@ -1,34 +1,61 @@
-"""The running edge: its configuration checked, loaded, and led around an instance that is about to be restarted."""
+"""The running edge: its configuration checked and loaded, and requests led around an instance that is about to be restarted."""
 
+import json
 import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
-from neurmatic.errors import NeurmaticError
+from neurmatic.errors import BusyError, NeurmaticError
+from neurmatic.guard.peers import Settings, kept_out, upstream_lists
 from neurmatic.hosts.base import Host
-from neurmatic.releases.facts import read_mark, write_mark
-from neurmatic.releases.plan import Mark
-from neurmatic.render.file import Files
-from neurmatic.render.nginx import CONFIG, render_nginx
+from neurmatic.probes.http import request
+from neurmatic.render.guard import guard_settings
+from neurmatic.render.nginx import CONFIG, generation
+from neurmatic.render.runit import as_account_with_low_ports
 from neurmatic.runtimes.base import Runtime
 from neurmatic.stack.instance import Instance
 from neurmatic.stack.layout import Layout
 from neurmatic.stack.model import Stack
 
 SETTLE_SECONDS = 0.5
-"""From nginx's reload to the stop of an instance: measured, with 48 connections, to drop nothing; none to drop hundreds."""
+"""From nginx's reload to the stop of an instance: measured, with 48 connections, to drop nothing; no pause, to drop hundreds."""
+LOCK_SECONDS = 5.0
+LOAD_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
 class Edge:
-    """nginx in front of one stack."""
+    """nginx in front of one stack. Its lists of instances are shared with the guard, which keeps them from then on."""
 
     host: Host
     layout: Layout
     stack: Stack
-    release: str
     runtime: Runtime
     nginx: str
     user: str | None
+
+    @property
+    def settings(self) -> Settings:
+        """What the guard is told of this stack."""
+        return guard_settings(self.stack)
+
+    def prepare(self, missing: Iterable[str]) -> None:
+        """Make the folders and lists; instances in `missing` get no requests until `let_in`, all others do.
+
+        What an interrupted command kept out gets requests again.
+        """
+        for folder in (self.layout.run / "nginx", self.layout.upstreams, self.layout.drained):
+            self.host.make_folder(folder, mode=0o700 if folder.name == "nginx" else 0o755, owner=self.user)
+        if not self.host.exists(self._lock):
+            self.host.write(self._lock, "", owner=self.user)
+        stale = set(self.host.names(self.layout.drained)) - set(missing)
+        for name in stale:
+            self.host.remove(self.layout.drained / name)
+        for name in missing:
+            self.host.write(self.layout.drained / name, "not started yet\n")
+        self._keep_lists()
 
     def check(self) -> None:
         """Have nginx test the configuration that lies there.
@@ -36,47 +63,85 @@ class Edge:
         Raises:
             NeurmaticError: it refuses it; the running edge goes on with the one before.
         """
-        argv = [
-            self.nginx,
-            "-t",
-            "-q",
-            "-e",
-            "stderr",
-            "-p",
-            str(self.layout.run),
-            "-c",
-            str(self.layout.state / CONFIG),
-        ]
+        config = str(self.layout.state / CONFIG)
+        argv = [self.nginx, "-t", "-q", "-e", "stderr", "-p", str(self.layout.run), "-c", config]
         if self.user:  # as the account that runs it, which must own what it logs to: nginx opens that by name
-            argv = ["sh", "-c", 'chown "$0" /dev/stdout && exec chpst -u "$0" "$@"', self.user, *argv]
+            account = as_account_with_low_ports(self.user) if self.stack.edge.low_ports else f"chpst -u {self.user}"
+            argv = ["sh", "-c", f'chown {self.user} /dev/stdout && exec {account} "$@"', "sh", *argv]
         said = self.host.run(argv, env={}, cwd=self.layout.run, check=False)
         if not said.ok:
             raise NeurmaticError(
                 f"nginx refuses its configuration: {said.err.strip()}", "the running edge goes on with the one before"
             )
 
-    def lead_around(self, one: Instance, missing: frozenset[str]) -> bool:
-        """Send no more requests to the instance, nor to those in `missing`; True when somebody else can take them.
+    def reload(self) -> None:
+        """Have nginx load what lies there; when this returns, new requests meet it.
 
-        Until `lead_back` the edge is marked as not current, so that an interrupted run is mended by the next.
+        Raises:
+            NeurmaticError: it goes on with the configuration before.
         """
-        service = self.stack.services.get(one.service)
-        others = [i for i in self.stack.instances() if i.service == one.service and i.name not in {one.name, *missing}]
-        running = self.runtime.inspect(["edge"]).get("edge")
-        if not (service and service.routes and others and running and running.pid):
-            return False
-        self._load(render_nginx(self.stack, self.layout, self.release, missing | {one.name}))
-        time.sleep(SETTLE_SECONDS)
-        return True
-
-    def lead_back(self, missing: frozenset[str]) -> None:
-        """Send requests to every instance again but those in `missing`."""
-        self._load(render_nginx(self.stack, self.layout, self.release, missing))
-
-    def _load(self, files: Files) -> None:
-        before = read_mark(self.host, self.layout, "edge")
-        write_mark(self.host, self.layout, "edge", Mark(before.process if before else "", ""))
-        for path, file in files.items():
-            self.host.write(self.layout.state / path, file.text, mode=file.mode)
-        self.check()
         self.runtime.reload("edge")
+        time.sleep(SETTLE_SECONDS)
+        wanted = generation(self.host.read(self.layout.state / CONFIG) or "")
+        url = f"http://127.0.0.1:{self.stack.edge.control_port}/generation"
+        until = time.monotonic() + LOAD_SECONDS
+        while wanted and request(url, timeout=1).body.decode() != wanted:
+            if time.monotonic() > until:
+                raise NeurmaticError(
+                    f"nginx did not load its new configuration {wanted}; it goes on with the one before",
+                    "`neurmatic logs edge` says why; `neurmatic restart edge` starts it anew",
+                )
+            time.sleep(0.1)
+
+    def lead_around(self, one: Instance, why: str) -> None:
+        """Send no more requests to the instance, if another can take them; when this returns it may be stopped."""
+        if any(peer.name == one.name for peer in self.settings.peers):
+            self.host.write(self.layout.drained / one.name, why + "\n")
+            self._keep_lists()
+            time.sleep(SETTLE_SECONDS)  # the guard may have led around it before us, a moment ago
+
+    def let_in(self, name: str) -> None:
+        """Send requests to the instance from now on, as the guard sees fit."""
+        if self.host.exists(self.layout.drained / name):
+            self.host.remove(self.layout.drained / name)
+            self._keep_lists()
+
+    def _keep_lists(self) -> None:
+        """Write the lists, as the guard would, and load them where they changed."""
+        with self._locked():
+            drained = {
+                n: (self.host.read(self.layout.drained / n) or "").strip() for n in self.host.names(self.layout.drained)
+            }
+            lists = upstream_lists(self.settings, kept_out(self.settings, drained, self._unready()))
+            stale = [name for name, text in lists.items() if self.host.read(self.layout.upstream(name)) != text]
+            for name in stale:
+                self.host.write(self.layout.upstream(name), lists[name], owner=self.user)
+        running = self.runtime.inspect(["edge"]).get("edge")
+        if stale and running and running.pid:
+            self.check()
+            self.reload()
+
+    def _unready(self) -> dict[str, str]:
+        try:
+            peers = json.loads(self.host.read(self.layout.guard) or "{}").get("peers", {})
+        except ValueError:
+            return {}
+        return {name: str(one["reason"]) for name, one in peers.items() if one["reason"]}
+
+    @property
+    def _lock(self) -> Path:
+        return self.layout.upstreams / "lock"
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """The guard holds it for milliseconds."""
+        until = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                with self.host.locked(self._lock, "neurmatic"):
+                    yield
+                    return
+            except BusyError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.02)

@@ -27,7 +27,11 @@ class Member:
 
 @dataclass(frozen=True)
 class RunningSet:
-    """What `up` made the state folder run."""
+    """What `up` made the state folder run.
+
+    Attributes:
+        cdn: name of the CDN whose addresses the edge trusts, and the day of that list; empty without one.
+    """
 
     stack: str
     environment: str
@@ -36,12 +40,17 @@ class RunningSet:
     edge_address: str
     postgres_bin: str
     members: tuple[Member, ...]
+    control_port: int = 0
+    cdn: str = ""
+    cdn_as_of: str = ""
 
     def prober(self, host: Host, layout: Layout, redis_password: str, timeout: float = 3) -> Prober:
         """A prober for these instances."""
         binaries = Path(self.postgres_bin) if self.postgres_bin else None
-        edge = (self.edge_address, layout.tls / "ca.pem")
-        return Prober(host, postgres_bin=binaries, redis_password=redis_password, edge=edge, timeout=timeout)
+        edge = (self.edge_address, layout.trust)
+        return Prober(
+            host, postgres_bin=binaries, redis_password=redis_password, edge=edge, guard=layout.guard, timeout=timeout
+        )
 
 
 def save(host: Host, layout: Layout, running: RunningSet) -> None:
