@@ -56,13 +56,20 @@ max_conections = 10
         ('[services.web]\ncommand = ["x"]\nneeds = ["nothing"]', "there is no service 'nothing'"),
         ('[services.a]\ncommand = ["x"]\nneeds = ["b"]\n[services.b]\ncommand = ["x"]\nneeds = ["a"]', "need each other in a circle"),
         ('[services.web]\ncommand = ["x"]\nroutes = ["/"]', "routes need ports"),
-        ('[services.web]\ncommand = ["x"]\nports = "8100"\nroutes = ["/"]\nwebsockets = ["/ws"]', "/ws is none of the service's routes"),
+        ('[checks]\nwebsocket = "/ws?x=1"', "checks.websocket: /ws?x=1 lies in none of edge.websocket.paths"),
+        ('[edge.websocket]\npaths = ["/ws"]', "edge.websocket.paths: /ws lies in no service's routes"),
         ('[services.edge]\ncommand = ["x"]', "the name belongs to a built-in service"),
         ('[services.web]\ncommand = ["x"]\nports = "8110-8100"', "ports run from a lower to a higher number"),
         ("[services.web]\ncommand = []", "at least 1 item"),
         ('[services.web]\ncommand = ["x"]\nroutes = ["/a; return 200"]\nports = "8100"', "String should match pattern"),
         ("[environments.prod]\n", "unknown environment; did you mean production?"),
         ('[release]\nservice = "other"', "there is no service 'other'"),
+        ('[services.timer-x]\ncommand = ["x"]', "the name belongs to a built-in service"),
+        ('[tls]\ncertificates = "acme"\nacme_email = "a@b"', "tls.certificates: no ACME CA issues for 'localhost'"),
+        ("[tls]\nwarn_days = 7", "tls.certificates: no ACME CA issues for 'localhost'"),
+        ('[environments.production.stack]\nhost = "a.example"\n[environments.production.tls]', "tls.acme_email: is required"),
+        ('[tls]\ncertificates = "files"', "files needs tls.certificate and tls.key"),
+        ('[tls]\nacme_directory = "http://a.example"', "String should match pattern"),
     ],
 )  # fmt: skip
 def test_what_can_not_work_is_refused_before_anything_starts(addition, words):
@@ -108,7 +115,7 @@ def test_each_comes_after_what_it_needs():
         'command = ["app"]\nneeds = ["postgres", "cache"]\nports = "1-9"\ninstances = 2\nroutes = ["/"]',
     )
     stack = load(text + '[services.cache]\ncommand = ["x"]\n[postgres]\n', "f").stack
-    assert [one.name for one in stack.instances()] == ["postgres", "cache-1", "app-1", "app-2", "edge"]
+    assert [one.name for one in stack.instances()] == ["postgres", "cache-1", "app-1", "app-2", "guard", "edge"]
 
 
 def test_what_init_writes_is_valid_and_every_field_is_documented():
@@ -120,3 +127,16 @@ def test_what_init_writes_is_valid_and_every_field_is_documented():
     for name, info in Stack.model_fields.items():
         assert f"[{info.alias or name}" in page
     assert "None |" not in page, "a field without a description"
+
+
+def test_staging_and_production_ask_an_acme_ca_where_the_file_has_tls():
+    text = SMALL.replace("[stack]", '[stack]\nhost = "a.example"') + '[tls]\nacme_email = "ops@a.example"\n'
+    sources = {name: load(text, "f", name).stack.tls.certificates for name in ("development", "staging", "production")}
+    assert sources == {"development": "local", "staging": "acme", "production": "acme"}
+    assert load(SMALL, "f", "production").stack.tls.certificates == "local"
+    stack = load(text + 'names = ["www.a.example", "a.example"]\n', "f", "production").stack
+    assert stack.tls_names == ("a.example", "www.a.example")
+    assert [one.name for one in stack.instances()][-1] == "timer-renew"
+    timer = stack.timers()[0]
+    assert len(timer.hours) == 2 and timer.hours[1] - timer.hours[0] == 12 and 0 <= timer.minute < 60
+    assert load(SMALL + '[tls]\ncertificates = "local"\nwarn_days = 7\n', "f").stack.tls.warn_days == 7

@@ -27,6 +27,8 @@ def environment(stack: Stack, instance: Instance, release: str, secrets: SecretV
     }
     if instance.port:
         values["PORT"] = str(instance.port)
+    if stack.edge.cache.paths:
+        values["EDGE_PURGE_URL"] = f"http://127.0.0.1:{stack.edge.control_port}/purge"
     if stack.postgres:
         password = secrets["POSTGRES_PASSWORD"].reveal()
         address = f"127.0.0.1:{stack.postgres.port}/{stack.postgres.database}"

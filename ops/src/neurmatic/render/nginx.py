@@ -1,66 +1,107 @@
-"""nginx's configuration, from templates/nginx.conf.j2: an operator who knows nginx finds his way in it."""
+"""nginx's configuration: TLS, limits, cache, the site's files, and the way to the services."""
 
-from typing import NamedTuple
+import re
+from collections.abc import Sequence
+from hashlib import sha256
+from importlib.resources import files
+from typing import Any, NamedTuple
 
 import jinja2
 
 from neurmatic.render.file import File, Files
+from neurmatic.render.locations import locations
+from neurmatic.stack.headers import NAMES as SECURITY_HEADERS
 from neurmatic.stack.layout import Layout
 from neurmatic.stack.model import Stack
 
-CONFIG = "config/nginx/nginx.conf"
+FOLDER = "config/nginx"
+CONFIG = f"{FOLDER}/nginx.conf"
+LUA = ("cache", "credentials", "errors")
+_NEVER_PASSED = ("Server", "X-Request-ID", "X-Powered-By", "X-Cache", "Access-Control-Allow-Origin", "Access-Control-Allow-Credentials",
+    "Access-Control-Allow-Methods", "Access-Control-Allow-Headers", "Access-Control-Max-Age")  # fmt: skip
 
 
 class Upstream(NamedTuple):
-    """A service that the edge sends requests to."""
+    """A service that the edge sends requests to, and the file that lists its instances."""
 
     name: str
-    servers: tuple["UpstreamServer", ...]
+    servers: str
 
 
-class UpstreamServer(NamedTuple):
-    """One instance; one that is out gets no requests, whatever its state."""
+def render_nginx(stack: Stack, layout: Layout, release: str, modules: Sequence[str]) -> Files:
+    """The edge's configuration for this release of the stack; `modules` are full paths of nginx's own."""
+    environment = _environment(stack)
+    root = layout.workdir(release, has_files=bool(stack.release.files))
+    edge = stack.edge
+    values: dict[str, Any] = {
+        "stack": stack,
+        "edge": edge,
+        "limits": edge.limits,
+        "compression": edge.compression,
+        "cors": edge.cors,
+        "trusted": edge.trusted,
+        "site": stack.site,
+        "release": release,
+        "modules": modules,
+        "brotli": any("brotli" in module for module in modules),
+        "aliases": list(stack.tls_names[1:]),
+        "listen": f"[{edge.listen}]" if ":" in edge.listen else edge.listen,
+        "config": layout.state / FOLDER,
+        "lua": layout.state / FOLDER / "lua",
+        "run": layout.run,
+        "certificate": layout.certificate,
+        "stapling": layout.stapling,
+        "challenges": layout.challenges,
+        "mime_types": "/etc/nginx/mime.types",
+        "site_root": root / stack.site.root if stack.site else None,
+        "static": {prefix: root / folder for prefix, folder in edge.static.items()},
+        "cors_origins": dict.fromkeys((stack.url, *edge.cors.origins)),
+        "headers": [(name, value) for name, value in edge.headers.items() if name != "Strict-Transport-Security"],
+        "hidden": (*SECURITY_HEADERS.values(), *_NEVER_PASSED),
+        "upstreams": [Upstream(name, str(layout.upstream(name))) for name in stack.routed()],
+        "locations": locations(stack),
+        "probes": [one for one in locations(stack) if one.probe],
+        "services": _services(stack),
+        "page_services": [name for name, one in stack.routed().items() if "/" in one.routes],
+    }
+    main, common = (environment.get_template(f"{name}.j2") for name in ("nginx.conf", "common.conf"))
+    texts = {"common.conf": common.render(values)} | {f"lua/{name}.lua": _lua(name) for name in LUA}
+    content = main.render(values, generation="") + "".join(texts.values())
+    texts["nginx.conf"] = main.render(values, generation=sha256(content.encode()).hexdigest()[:12])
+    return {f"{FOLDER}/{name}": File(text) for name, text in texts.items()}
 
-    port: int
-    out: bool
+
+def generation(config: str) -> str:
+    """What an nginx that has loaded this nginx.conf says at its control port's /generation."""
+    return config.partition("/generation {")[2].partition("return 200 ")[2].partition(";")[0]
 
 
-class Location(NamedTuple):
-    """A URL prefix and the upstream that answers it."""
-
-    route: str
-    upstream: str
-    websocket: bool
-
-
-def render_nginx(stack: Stack, layout: Layout, release: str, out: frozenset[str] = frozenset()) -> Files:
-    """The edge's configuration for this release of the stack; the instances named in `out` get no requests."""
+def _environment(stack: Stack) -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("neurmatic.render"),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701  nginx's syntax; every value was validated against what nginx takes literally
+        autoescape=False,  # noqa: S701  it is no HTML; every value is validated by its section
     )
-    environment.filters["seconds"] = lambda value: f"{value:g}s"
-    routed = {name: service for name, service in stack.services.items() if service.routes}
-    servers = {
-        name: tuple(UpstreamServer(i.port, i.name in out) for i in stack.instances() if i.service == name and i.port)
-        for name in routed
-    }
-    root = layout.workdir(release, has_files=bool(stack.release.files))
-    text = environment.get_template("nginx.conf.j2").render(
-        stack=stack,
-        edge=stack.edge,
-        listen=f"[{stack.edge.listen}]" if ":" in stack.edge.listen else stack.edge.listen,
-        site=stack.site,
-        site_root=root / stack.site.root if stack.site else None,
-        static={prefix: root / folder for prefix, folder in stack.edge.static.items()},
-        run=layout.run,
-        tls=layout.tls,
-        mime_types="/etc/nginx/mime.types",
-        upstreams=[Upstream(name, servers[name]) for name in routed],
-        locations=[Location(r, name, r in one.websockets) for name, one in routed.items() for r in one.routes],
-    )
-    return {CONFIG: File(text)}
+    credentials = stack.edge.limits.credentials
+    environment.filters["seconds"] = _seconds
+    environment.filters["regex"] = re.escape
+    environment.filters["bucket"] = lambda name: f"{name}={credentials[name].per_minute}"
+    environment.filters["lua_key"] = lambda name: f'["{name.lower()}"] = true'
+    return environment
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.0f}s" if value == int(value) else f"{value * 1000:.0f}ms"
+
+
+def _services(stack: Stack) -> list[tuple[str, str]]:
+    """(route, service), the longest first, as a map tries them."""
+    routes = [(route, name) for name, one in stack.services.items() for route in one.routes]
+    return sorted(routes, key=lambda pair: -len(pair[0]))
+
+
+def _lua(name: str) -> str:
+    return (files(__package__) / "lua" / f"{name}.lua").read_text(encoding="utf-8")

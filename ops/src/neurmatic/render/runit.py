@@ -10,6 +10,8 @@ from neurmatic.stack.layout import Layout
 
 ROTATE_BYTES = 10_000_000
 KEEP_FILES = 30
+LOG_BUFFER = 16_384
+"""Bytes that svlogd takes from its pipe at once; by default 1024, three lines of the edge's log."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,8 @@ class Process:
         stop: the signal that begins an orderly end: TERM; nginx takes QUIT, PostgreSQL INT.
         stop_group: whether the whole process group gets it, as commands that start children need.
         user: account to run as; None leaves the one that started the tool.
+        ends: whether its end with 0 is its work done, not to be counted as a restart: a timer's.
+        low_ports: whether it listens below 1024: the account keeps that one right of root's, and no other.
     """
 
     instance: str
@@ -30,6 +34,8 @@ class Process:
     stop: str
     stop_group: bool
     user: str | None
+    ends: bool = False
+    low_ports: bool = False
 
 
 def render_process(process: Process, layout: Layout) -> Files:
@@ -42,7 +48,7 @@ def render_process(process: Process, layout: Layout) -> Files:
     target = "-" if process.stop_group else ""
     return files | {
         f"{folder}/run": File(_run(process, layout), mode=0o755),
-        f"{folder}/finish": File(_FINISH.replace("STOP_SIGNAL", process.stop), mode=0o755),
+        f"{folder}/finish": File(_finish(process), mode=0o755),
         f"{folder}/control/t": File(
             f'#!/bin/sh\nkill -s {process.stop} -- {target}"$(cat supervise/pid)"\n', mode=0o755
         ),
@@ -54,19 +60,37 @@ def render_process(process: Process, layout: Layout) -> Files:
 
 def _run(process: Process, layout: Layout) -> str:
     service = layout.service(process.instance)
-    as_user = ["-u", process.user] if process.user else []
     # -l, before the account changes: while the orphan of a killed supervisor still serves, the next one waits here.
+    locked = ["chpst", "-l", f"{service}/lock"]
     # -P: a process group of its own, so that a signal reaches the children too.
-    command = ["chpst", "-l", f"{service}/lock", "chpst", *as_user, "-P", "-e", f"{service}/env", *process.argv]
+    group = ["-P", "-e", f"{service}/env"]
+    as_user = ["-u", process.user] if process.user and not process.low_ports else []
+    command = shlex.join([*locked, "chpst", *as_user, *group])
+    if process.user and process.low_ports:
+        command += " " + as_account_with_low_ports(process.user)
+    command += " " + shlex.join(process.argv)
     lines = ["#!/bin/sh", "exec 2>&1", f"cd {shlex.quote(str(process.workdir))} || exit 1"]
     if process.user:
         lines.append(f"chown {process.user} /dev/stdout  # nginx opens its log by this name")
-    return "\n".join([*lines, "echo $$ >" + shlex.quote(f"{service}/group"), f"exec {shlex.join(command)}"]) + "\n"
+    return "\n".join([*lines, "echo $$ >" + shlex.quote(f"{service}/group"), f"exec {command}"]) + "\n"
+
+
+def as_account_with_low_ports(user: str) -> str:
+    """Words of a shell command that runs what follows as the account, which may listen below 1024, too."""
+    right = "--inh-caps=+net_bind_service --ambient-caps=+net_bind_service"
+    return f'setpriv --reuid={user} --regid="$(id -g {user})" --init-groups {right}'
+
+
+def _finish(process: Process) -> str:
+    wanted = "grep -q 'want down\\|want exit' supervise/stat"
+    if process.ends:
+        wanted = f'[ "$1" = 0 ] || {wanted}'
+    return _FINISH.replace("STOP_SIGNAL", process.stop).replace("WANTED", wanted)
 
 
 def _log(process: Process, layout: Layout) -> str:
     as_user = ["-u", process.user] if process.user else []
-    return f"#!/bin/sh\nexec {shlex.join(['chpst', *as_user, 'svlogd', f'{layout.logs}/{process.instance}'])}\n"
+    return f"#!/bin/sh\nexec {shlex.join(['chpst', *as_user, 'svlogd', '-b', f'{LOG_BUFFER}', f'{layout.logs}/{process.instance}'])}\n"
 
 
 _FINISH = """\
@@ -82,7 +106,7 @@ done
 kill -s KILL -- -"$group" 2>/dev/null
 # Wanted: nothing to count. Otherwise note the restart and back off: at once for the first in a minute, then 1, 2, 4, 8 s.
 echo "$1 $2" >last-exit
-grep -q 'want down\\|want exit' supervise/stat && exit 0
+WANTED && exit 0
 now=$(date +%s)
 echo "$now $1 $2" >>restarts
 recent=$(tail -n 20 restarts | awk -v since=$((now - 60)) '$1 >= since' | wc -l)

@@ -2,10 +2,13 @@
 
 import string
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 from neurmatic.render.environment import SecretValues, environment, secret_names
 from neurmatic.render.file import Files
+from neurmatic.render.guard import render_guard
 from neurmatic.render.nginx import CONFIG as NGINX
 from neurmatic.render.nginx import render_nginx
 from neurmatic.render.postgres import CONFIG as POSTGRES
@@ -18,17 +21,26 @@ from neurmatic.stack.layout import SYSTEM_PATH, Layout
 from neurmatic.stack.model import Stack
 
 Programs = Mapping[str, str]
-"""Full paths of ``nginx``, ``postgres`` and ``redis-server`` on the host."""
+"""Full paths of ``nginx``, ``postgres``, ``redis-server``, ``python3`` and ``snooze`` on the host."""
+MAKE_UP_FOR = "1d"
+"""How late a run may begin that nothing was there to start at its time."""
 
 
 class Context(NamedTuple):
-    """What rendering needs beside the stack: where, which release, with which programs, secrets and account."""
+    """What rendering needs beside the stack: where, which release, with which programs, secrets and account.
+
+    Attributes:
+        modules: full paths of the modules that nginx loads.
+        tool: the command line by which a timer calls the tool for this stack, without the command's own words.
+    """
 
     layout: Layout
     release: str
     programs: Programs
     secrets: SecretValues
     user: str | None
+    modules: tuple[str, ...] = ()
+    tool: tuple[str, ...] = ()
 
 
 def render(stack: Stack, context: Context) -> dict[str, Files]:
@@ -46,7 +58,9 @@ def _render_instance(stack: Stack, one: Instance, context: Context) -> Files:
     layout = context.layout
     process = render_process(_process(stack, one, context), layout)
     if one.kind == "edge":
-        return process | render_nginx(stack, layout, context.release)
+        return process | render_nginx(stack, layout, context.release, context.modules)
+    if one.kind == "guard":
+        return process | render_guard(stack)
     if one.kind == "postgres" and stack.postgres:
         return process | render_postgres(stack.postgres, layout)
     if one.kind == "redis" and stack.redis:
@@ -62,6 +76,8 @@ def _process(stack: Stack, one: Instance, context: Context) -> Process:
         variables = environment(stack, one, context.release, context.secrets)
         hidden = secret_names(stack)
         return Process(one.name, argv, workdir, variables, hidden, "TERM", stop_group=True, user=context.user)
+    if one.kind == "timer":
+        return _timer(stack, one, context)
     commands: dict[Kind, tuple[tuple[str, ...], str]] = {
         "edge": ((programs["nginx"], "-e", "stderr", "-p", str(layout.run), "-c", f"{layout.state}/{NGINX}"), "QUIT"),
         "postgres": (
@@ -75,7 +91,27 @@ def _process(stack: Stack, one: Instance, context: Context) -> Process:
             "INT",
         ),
         "redis": ((programs.get("redis-server", ""), f"{layout.state}/{REDIS}"), "TERM"),
+        "guard": ((programs["python3"], "-B", "-m", "guard", str(layout.state)), "TERM"),
     }
     command, stop = commands[one.kind]
     bare = {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8"}
-    return Process(one.name, command, layout.run, bare, frozenset(), stop, stop_group=False, user=context.user)
+    low = one.kind == "edge" and stack.edge.low_ports
+    workdir = layout.config if one.kind == "guard" else layout.run  # where Python finds the guard's package
+    process = Process(one.name, command, workdir, bare, frozenset(), stop, stop_group=False, user=context.user)
+    return replace(process, low_ports=low)
+
+
+def _timer(stack: Stack, one: Instance, context: Context) -> Process:
+    """snooze, which waits for the time and then becomes the command; runit starts it again for the next time.
+
+    It runs as the account that started the tool: what it does is what an operator would.
+    """
+    timer = next(timer for timer in stack.timers() if timer.name == one.name)
+    last_run = f"{context.layout.timers}/{timer.name}"
+    argv = (
+        *(context.programs.get("snooze", ""), *timer.pattern(), "-t", last_run, "-s", MAKE_UP_FOR),
+        # The run is noted before it begins: one that fails waits for the next time, too, instead of hammering.
+        *("sh", "-c", 'touch "$0" && exec "$@"', last_run, *context.tool, *timer.command),
+    )
+    env = {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8", "TZ": "UTC"}
+    return Process(one.name, argv, Path("/"), env, frozenset(), "TERM", stop_group=True, user=None, ends=True)

@@ -15,3 +15,11 @@ class Checks(Section):
         default=(),
         description="Command that puts as many jobs that can't succeed into a queue as its last argument says.",
     )
+    websocket: UrlPath | None = Field(
+        default=None, description="Where a websocket opens, with the query; within [edge.websocket] paths."
+    )
+    websocket_hello: str = Field(default="", description="What a client sends once it is open; empty: nothing.")
+    announce: Words = Field(
+        default=(),
+        description="Command that has the application send every client a message which contains its last argument.",
+    )

@@ -2,7 +2,17 @@
 
 from pydantic import Field
 
+from neurmatic.stack.cache import Cache
+from neurmatic.stack.compression import Compression
+from neurmatic.stack.cors import Cors
+from neurmatic.stack.failover import Failover
+from neurmatic.stack.headers import Headers
+from neurmatic.stack.limits import Limits
 from neurmatic.stack.section import Port, Seconds, Section, UrlPath
+from neurmatic.stack.trusted import Trusted
+from neurmatic.stack.websocket import Websocket
+
+FIRST_FREE_PORT = 1024
 
 
 class Edge(Section):
@@ -13,6 +23,9 @@ class Edge(Section):
     )
     https_port: Port = Field(default=8443, description="Port for HTTPS.")
     http_port: Port = Field(default=8080, description="Port for HTTP, which only redirects to HTTPS.")
+    control_port: Port = Field(
+        default=8081, description="Port on 127.0.0.1 for the tool's own questions, and for an application's purges."
+    )
     keepalive: int = Field(
         default=64, ge=0, le=4096, description="Idle connections kept open to each service's instances."
     )
@@ -32,3 +45,16 @@ class Edge(Section):
     body_size: str = Field(
         default="10m", pattern=r"^\d+[km]$", description="Largest request body, in nginx's notation."
     )
+    limits: Limits = Field(default_factory=Limits, description="How much one client may ask for.")
+    cache: Cache = Field(default_factory=Cache, description="Public answers that the edge keeps.")
+    headers: Headers = Field(default_factory=Headers, description="Security headers.")
+    cors: Cors = Field(default_factory=Cors, description="Which other sites may call the services.")
+    compression: Compression = Field(default_factory=Compression, description="Which answers are made smaller.")
+    websocket: Websocket = Field(default_factory=Websocket, description="Connections that stay open.")
+    trusted: Trusted = Field(default_factory=Trusted, description="Who may name the client.")
+    failover: Failover = Field(default_factory=Failover, description="When an instance gets no requests.")
+
+    @property
+    def low_ports(self) -> bool:
+        """Whether it listens where only root may, unless a right is given."""
+        return min(self.https_port, self.http_port) < FIRST_FREE_PORT

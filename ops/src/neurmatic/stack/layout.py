@@ -68,8 +68,55 @@ class Layout:
         return self.state / "run"
 
     @property
+    def upstreams(self) -> Path:
+        """The edge's lists of instances, one file a service; the guard's to write, and the tool's."""
+        return self.run / "upstreams"
+
+    @property
+    def drained(self) -> Path:
+        """Instances that the tool keeps out of those lists: a file each, with the reason."""
+        return self.run / "drained"
+
+    @property
+    def guard(self) -> Path:
+        """The guard's verdicts, written every few seconds."""
+        return self.run / "guard.json"
+
+    def upstream(self, service: str) -> Path:
+        return self.upstreams / f"{service}.conf"
+
+    @property
     def tls(self) -> Path:
         return self.state / "tls"
+
+    @property
+    def certificate(self) -> Path:
+        """The edge's key, certificate and chain in one file: they are replaced together or not at all."""
+        return self.tls / "edge.pem"
+
+    @property
+    def trust(self) -> Path:
+        """The authorities that the edge's certificate may come from: for whoever asks the edge from here."""
+        return self.tls / "trust.pem"
+
+    @property
+    def stapling(self) -> Path:
+        """What nginx is told of OCSP; it depends on the certificate, not on the stack."""
+        return self.tls / "stapling.conf"
+
+    @property
+    def acme(self) -> Path:
+        """The ACME client's own folder: its account, and what it answers challenges with."""
+        return self.state / "acme"
+
+    @property
+    def challenges(self) -> Path:
+        return self.acme / "challenges"
+
+    @property
+    def timers(self) -> Path:
+        """One file a timer; its time of change is that of the last run."""
+        return self.state / "timers"
 
     @property
     def reports(self) -> Path:

@@ -1,6 +1,5 @@
 """From the text of a stack file to a validated stack, with the origin of each value and every problem at once."""
 
-import difflib
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from neurmatic.errors import ConfigurationError
 from neurmatic.stack.model import Stack
 from neurmatic.stack.positions import Path, line_numbers, nearest_line
 from neurmatic.stack.profiles import PROFILES
+from neurmatic.stack.suggestion import suggestion
 
 
 @dataclass(frozen=True)
@@ -78,11 +78,11 @@ def _overlay_problems(overlays: Any, chosen: str, lines: dict[Path, int]) -> Ite
     for name, overlay in overlays.items():
         line = nearest_line(lines, ("environments", name))
         if name not in PROFILES:
-            yield Problem(line, f"environments.{name}", f"unknown environment{_suggestion(name, list(PROFILES))}")
+            yield Problem(line, f"environments.{name}", f"unknown environment{suggestion(name, list(PROFILES))}")
         elif not isinstance(overlay, dict):
             yield Problem(line, f"environments.{name}", "must be a table")
     if chosen not in PROFILES:
-        yield Problem(1, "--environment", f"there is no environment {chosen!r}{_suggestion(chosen, list(PROFILES))}")
+        yield Problem(1, "--environment", f"there is no environment {chosen!r}{suggestion(chosen, list(PROFILES))}")
 
 
 def _merged(data: dict[str, Any], overlay: dict[str, Any], name: str, filename: str, lines: dict[Path, int]) -> Loaded:
@@ -131,7 +131,7 @@ def _explained(error: ValidationError, name: str, overlay: dict[str, Any], lines
         own = path in in_overlay and path not in lines
         line = nearest_line(lines, ("environments", name, *path) if own else path)
         if one["type"] == "extra_forbidden":
-            message = f"unknown key{_suggestion(path[-1], _known_keys(path[:-1]))}"
+            message = f"unknown key{suggestion(path[-1], _known_keys(path[:-1]))}"
         elif one["type"] == "missing":
             message = "is required"
         elif not isinstance(one["input"], dict | BaseModel):
@@ -156,8 +156,3 @@ def _section_in(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next((found for arg in get_args(annotation) if (found := _section_in(arg))), None)
-
-
-def _suggestion(word: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]}?" if close else f" (known: {', '.join(known)})" if known else ""

@@ -16,6 +16,8 @@ from neurmatic.stack.secrets import Secrets
 from neurmatic.stack.section import Section, port_range
 from neurmatic.stack.service import Service, ServiceName
 from neurmatic.stack.site import Site
+from neurmatic.stack.timer import Timer, renewal
+from neurmatic.stack.tls import Tls
 from neurmatic.stack.watch import Watch
 
 
@@ -25,6 +27,7 @@ class Stack(Section):
     identity: Identity = Field(alias="stack", description="Name and public host.")
     release: Release = Field(default_factory=Release, description="How a version is made.")
     edge: Edge = Field(default_factory=Edge, description="nginx.")
+    tls: Tls = Field(default_factory=Tls, description="The edge's certificate.")
     site: Site | None = Field(default=None, description="Static files.")
     services: Annotated[dict[ServiceName, Service], Field(min_length=1)] = Field(
         description="The application's processes."
@@ -50,6 +53,11 @@ class Stack(Section):
         return f"https://{self.identity.host}{port}"
 
     @property
+    def tls_names(self) -> tuple[str, ...]:
+        """Every name that the edge's certificate must be valid for, the public host first."""
+        return tuple(dict.fromkeys((self.identity.host, *self.tls.names)))
+
+    @property
     def release_service(self) -> str:
         """The service whose environment migrations get."""
         return self.release.service or next(iter(self.services))
@@ -59,6 +67,7 @@ class Stack(Section):
         found: list[Instance] = []
         for service in self.start_order():
             if service == "edge":
+                found.append(Instance("guard", "edge", "guard", 1, None))
                 found.append(Instance("edge", "edge", "edge", 1, self.edge.https_port))
             elif service == "postgres" and self.postgres:
                 found.append(Instance("postgres", "postgres", "postgres", 1, self.postgres.port))
@@ -69,12 +78,21 @@ class Stack(Section):
                 found += [
                     Instance(f"{service}-{n}", service, "service", n, one.port(n)) for n in range(1, one.instances + 1)
                 ]
+        found += [Instance(timer.name, timer.name, "timer", 1, None) for timer in self.timers()]
         return tuple(found)
+
+    def routed(self) -> dict[str, Service]:
+        """Services that the edge sends requests to."""
+        return {name: one for name, one in self.services.items() if one.routes}
+
+    def timers(self) -> tuple[Timer, ...]:
+        """What the stack does by itself, by the clock."""
+        return (renewal(self.identity.host),) if self.tls.certificates == "acme" else ()
 
     def needs(self, service: str) -> tuple[str, ...]:
         """Services that must be healthy before this one starts."""
         if service == "edge":
-            return tuple(name for name, one in self.services.items() if one.routes)
+            return tuple(self.routed())
         return self.services[service].needs if service in self.services else ()
 
     def start_order(self) -> tuple[str, ...]:
@@ -93,6 +111,7 @@ class Stack(Section):
         """(who, first port, last port) of everything that listens."""
         yield "edge.https_port", self.edge.https_port, self.edge.https_port
         yield "edge.http_port", self.edge.http_port, self.edge.http_port
+        yield "edge.control_port", self.edge.control_port, self.edge.control_port
         for name, server in (("postgres", self.postgres), ("redis", self.redis)):
             if server:
                 yield f"{name}.port", server.port, server.port
@@ -102,7 +121,12 @@ class Stack(Section):
 
     @model_validator(mode="after")
     def _fits_together(self) -> "Stack":
-        problems = [*self._name_problems(), *self._port_problems(), *self._connection_problems()]
+        problems = [
+            *self._name_problems(),
+            *self._port_problems(),
+            *self._connection_problems(),
+            *self.tls.problems(self.identity.host),
+        ]
         if problems:
             raise ValueError("; ".join(problems))
         self.start_order()
@@ -111,7 +135,7 @@ class Stack(Section):
     def _name_problems(self) -> Iterator[str]:
         known = {*self.services, *(name for name in ("postgres", "redis") if getattr(self, name))}
         for name, service in self.services.items():
-            if name in BUILT_IN:
+            if name in (*BUILT_IN, "guard") or name.startswith("timer-"):
                 yield f"services.{name}: the name belongs to a built-in service; choose another"
             for need in service.needs:
                 if need not in known:
@@ -129,11 +153,28 @@ class Stack(Section):
                 if route in claimed:
                     yield f"services.{name}.routes: {route} is claimed by {claimed[route]} already"
                 claimed[route] = name
-            for path in service.websockets:
-                if path not in service.routes:
-                    yield f"services.{name}.websockets: {path} is none of the service's routes"
         if self.site and "/" in claimed:
             yield f"site: services.{claimed['/']} claims / already; give it a narrower route or drop [site]"
+        edge = self.edge
+        listed = {
+            "cache.paths": edge.cache.paths,
+            "websocket.paths": edge.websocket.paths,
+            "limits.paths": edge.limits.paths,
+        }
+        listed |= {f"limits.credentials.{name}.paths": one.paths for name, one in edge.limits.credentials.items()}
+        for field, paths in listed.items():
+            for path in paths or ():
+                if self.routed_to(path) is None:
+                    yield f"edge.{field}: {path} lies in no service's routes"
+        if self.checks.websocket and not self.checks.websocket.startswith(edge.websocket.paths):
+            yield f"checks.websocket: {self.checks.websocket} lies in none of edge.websocket.paths"
+
+    def routed_to(self, path: str) -> str | None:
+        """The service that the edge sends this path to: the one with the longest route that it begins with."""
+        routes = (
+            (len(route), name) for name, one in self.services.items() for route in one.routes if path.startswith(route)
+        )
+        return max(routes, default=(0, None))[1]
 
     def _port_problems(self) -> Iterator[str]:
         seen: list[tuple[str, int, int]] = []

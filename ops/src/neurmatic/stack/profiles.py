@@ -8,9 +8,11 @@ PROFILES: dict[str, dict[str, Any]] = {
     "staging": {
         "postgres": {"max_connections": 100, "shared_buffers": "256MB", "effective_cache_size": "1GB"},
         "redis": {"maxmemory": "512MB"},
+        "tls": {"certificates": "acme"},
     },
     "production": {
         "postgres": {"max_connections": 200, "shared_buffers": "512MB", "effective_cache_size": "2GB"},
         "redis": {"maxmemory": "2GB"},
+        "tls": {"certificates": "acme"},
     },
 }

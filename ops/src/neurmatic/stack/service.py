@@ -26,9 +26,6 @@ class Service(Section):
     routes: Annotated[tuple[UrlPath, ...], Field(strict=False)] = Field(
         default=(), description="URL prefixes that the edge sends here; empty: not reachable from outside."
     )
-    websockets: Annotated[tuple[UrlPath, ...], Field(strict=False)] = Field(
-        default=(), description="Those of `routes` that carry websockets: the edge keeps them open for 7 days."
-    )
     needs: Words = Field(
         default=(), description="Services that must be healthy before this one starts, such as postgres."
     )

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 
-OFFSETS = {"https": 443, "http": 80, "first": 100, "worker": 120, "postgres": 54, "redis": 63}
+OFFSETS = {"https": 443, "http": 80, "control": 81, "first": 100, "worker": 120, "postgres": 54, "redis": 63}
 """Where in a block of a thousand ports each part of a stack listens."""
 
 
@@ -48,6 +48,20 @@ host = "localhost"
 [edge]
 https_port = {port["https"]}
 http_port = {port["http"]}
+control_port = {port["control"]}
+# Security headers are on every answer; a page with inline scripts or foreign fonts needs a wider policy than this one:
+# headers.content_security_policy = "default-src 'self'; base-uri 'self'; form-action 'self'; frame-ancestors 'self'; object-src 'none'"
+# Requests of one client: 10 a second and 20 at once on these paths, 5 a minute where passwords are tried.
+# limits.paths = ["/api/"]
+# limits.credentials.login = {{ paths = ["/login"], per_minute = 5 }}
+# Public answers that may be kept for five minutes; requests with a cookie or any other credential pass it by.
+# cache.paths = ["/api/articles"]
+# websocket.paths = ["/ws/"]
+
+# On a server, with ports 443 and 80: a certificate from an ACME CA (Let's Encrypt), renewed by the stack itself.
+# [tls]
+# certificates = "acme"
+# acme_email = "ops@example.org"
 """
 
 

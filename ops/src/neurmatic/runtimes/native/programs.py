@@ -9,16 +9,27 @@ from neurmatic.stack.model import Stack
 
 OLDEST_POSTGRES = 15
 _POSTGRES_HOMES = Path("/usr/lib/postgresql")  # Debian's and Ubuntu's place, by major version
-_PACKAGES = {"nginx": "nginx", "redis-server": "redis-server", "runsvdir": "runit", "openssl": "openssl"}
+_PACKAGES = {
+    "nginx": "nginx",
+    "redis-server": "redis-server",
+    "runsvdir": "runit",
+    "python3": "python3",
+    "lego": "lego",
+    "snooze": "snooze",
+}
+_MODULES = Path("/usr/lib/nginx/modules")  # Debian's and Ubuntu's place
+_NEEDED = ("ndk_http_module.so", "ngx_http_lua_module.so")
+_WELCOME = ("ngx_http_brotli_filter_module.so",)
 
 
 def find_programs(host: Host, stack: Stack, layout: Layout) -> dict[str, str]:
-    """Full paths of nginx, postgres, redis-server and runsvdir, as far as the stack needs them.
+    """Full paths of nginx, postgres, redis-server, runsvdir, python3, snooze and lego, as far as the stack needs them.
 
     Raises:
         ConfigurationError: some are missing; the message names all of them and the packages to install.
     """
-    wanted = ["nginx", "runsvdir", *(["redis-server"] if stack.redis else [])]
+    wanted = ["nginx", "runsvdir", "python3", *(["redis-server"] if stack.redis else [])]
+    wanted += [*(["snooze"] if stack.timers() else []), *(["lego"] if stack.tls.certificates == "acme" else [])]
     found = {name: host.which(name) for name in wanted}
     if stack.postgres:
         found["postgres"] = _postgres(host, layout)
@@ -29,6 +40,20 @@ def find_programs(host: Host, stack: Stack, layout: Layout) -> dict[str, str]:
             f"not installed: {', '.join(missing)}", f"as root: apt-get install --no-install-recommends {packages}"
         )
     return {name: path for name, path in found.items() if path}
+
+
+def find_modules(host: Host) -> tuple[str, ...]:
+    """Full paths of the modules that nginx loads, in their order.
+
+    Raises:
+        ConfigurationError: one that is needed is missing.
+    """
+    if missing := [name for name in _NEEDED if not host.exists(_MODULES / name)]:
+        raise ConfigurationError(
+            f"nginx's modules are not installed: {', '.join(missing)}",
+            "as root: apt-get install --no-install-recommends libnginx-mod-http-lua",
+        )
+    return tuple(str(_MODULES / name) for name in (*_NEEDED, *_WELCOME) if host.exists(_MODULES / name))
 
 
 def _postgres(host: Host, layout: Layout) -> str | None:

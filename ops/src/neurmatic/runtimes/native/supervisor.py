@@ -170,10 +170,9 @@ class Supervisor:
         folder = self.layout.service(name)
         gone = folder.with_name(f".{name}.gone")
         self.host.remove(gone)
-        self.host.run(["sv", "exit", str(folder)], check=False)
-        self.host.rename(folder, gone)
-        # `sv exit` only asks; a runsv that is about to end still writes its status into the folder.
-        self._wait_until(lambda: not self.host.holders(gone / "supervise" / "lock"))
+        self.host.rename(folder, gone)  # first, so that runsvdir doesn't start what is about to end
+        self.host.run(["sv", "exit", str(gone)], check=False)
+        self._wait_until(lambda: not self.host.holders(gone / "supervise" / "lock"))  # until then it writes there
         self.host.remove(gone)
 
     def shut_down(self) -> None:
