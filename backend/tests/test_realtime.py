@@ -139,6 +139,13 @@ async def test_what_one_command_publishes_is_heard_through_every_instance(instan
     assert heard[0]["version"] != one.greeting["version"]
 
 
+async def test_a_command_has_the_clients_of_every_instance_told_something(instances, environment):
+    async with opened(instances[0]) as one, opened(instances[1]) as other:
+        command = [BIN / "neurmatic-backend", "announce", "Rehearsed"]
+        await asyncio.to_thread(subprocess.run, command, env=environment, check=True)
+        assert [(await page.hears())["title"] for page in (one, other)] == ["Rehearsed"] * 2
+
+
 async def test_what_the_worker_publishes_is_heard_at_its_second_and_already_in_the_list(instances, database, run):
     run("worker").ready()
     async with opened(instances[0]) as page:

@@ -21,6 +21,11 @@ def test_every_problem_at_once():
     assert [one.split()[0] for one in error.value.problems] == ["DATABASE_URL", "REDIS_URL", "PORT"]
 
 
+def test_the_edge_is_asked_over_plain_http_on_this_machine():
+    assert read_settings(GOOD).edge_purge_url == ""
+    assert problems(EDGE_PURGE_URL="localhost:8081")[0].startswith("EDGE_PURGE_URL")
+
+
 @pytest.mark.parametrize("name", ["JWT_SECRET", "JWT_REFRESH_SECRET"])
 @pytest.mark.parametrize("value", ["", "short", "changeme" * 10, "x" * 64])
 def test_production_refuses_a_missing_short_or_placeholder_secret(name, value):

@@ -22,6 +22,7 @@ from neurmatic_backend.core.settings import Settings
 from neurmatic_backend.monitoring.probes import Monitor
 from neurmatic_backend.monitoring.routes import probes
 from neurmatic_backend.monitoring.routes import router as monitoring
+from neurmatic_backend.realtime.edge import Edge
 from neurmatic_backend.realtime.routes import listening, socket_route
 from neurmatic_backend.realtime.sockets import Sockets
 
@@ -44,13 +45,14 @@ def _create(settings: Settings, lifecycle: Lifecycle, routers: list[Router], soc
     database = Database(settings.database_url, settings.database_pool_size, settings.neurmatic_instance)
     cache = Cache(settings.redis_url)
     monitor = Monitor(database, settings.redis_url, lifecycle)
+    edge = Edge(settings.edge_purge_url, PREFIX)
     resources: dict[str, Any] = {"database": database, "cache": cache, "monitor": monitor, "lifecycle": lifecycle}
     app = Litestar(
         route_handlers=[Router(PREFIX, route_handlers=routers), *([socket_route(sockets)] if sockets else [])],
         dependencies={name: Provide(_always(value), sync_to_thread=False) for name, value in resources.items()},
         exception_handlers=HANDLERS,
         state=State({"database": database}),
-        lifespan=[_opened(database, cache, monitor), *([listening(database, sockets)] if sockets else [])],
+        lifespan=[_opened(database, cache, monitor), *([listening(database, cache, edge, sockets)] if sockets else [])],
         openapi_config=OpenAPIConfig(
             title="Neurmatic platform",
             version="1",

@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -27,6 +27,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     importing.add_argument("--json", action="store_true", help="print what became of each item as JSON")
     commands.add_parser("openapi", help="print the API's OpenAPI document")
     commands.add_parser("check", help="check the settings and list every problem")
+    announcing = commands.add_parser(
+        "announce", help="tell every open page of an article of this title: for rehearsals, never in production"
+    )
+    announcing.add_argument("title")
     failing = commands.add_parser(
         "fail-jobs", help="put jobs that can't succeed into a queue: for rehearsals, never in production"
     )
@@ -51,9 +55,8 @@ def _run(args: argparse.Namespace) -> int:
     from neurmatic_backend.core.logging import configure_logging
 
     configure_logging(production=settings.is_production)
-    return {"serve": _serve, "worker": _worker, "migrate": _migrate, "import": _import, "fail-jobs": _fail_jobs}[
-        args.command
-    ](settings, args)
+    commands = {"serve": _serve, "worker": _worker, "migrate": _migrate, "import": _import, "announce": _announce, "fail-jobs": _fail_jobs}  # fmt: skip
+    return commands[args.command](settings, args)
 
 
 def _serve(settings: Settings, _args: argparse.Namespace) -> int:
@@ -129,21 +132,40 @@ def _show(summary: Any, *, as_json: bool) -> None:
         print(f"  {name}: {reason}")
 
 
+def _announce(settings: Settings, args: argparse.Namespace) -> int:
+    from neurmatic_backend.realtime.schemas import Change, new_version
+    from neurmatic_backend.realtime.service import announce
+
+    async def say(connection: Any) -> None:
+        await announce(connection, Change(new_version(), title=args.title), ())
+
+    _in_transaction(settings, say)
+    return 0
+
+
 def _fail_jobs(settings: Settings, args: argparse.Namespace) -> int:
-    from neurmatic_backend.core.database import Database
     from neurmatic_backend.core.queues import ANALYTICS, enqueue
 
+    async def fill(connection: Any) -> None:
+        for _ in range(args.count):
+            await enqueue(connection, ANALYTICS, None)
+
+    _in_transaction(settings, fill)
+    print(f"{args.count} jobs that can't succeed wait in {ANALYTICS}")
+    return 0
+
+
+def _in_transaction(settings: Settings, work: Callable[[Any], Awaitable[None]]) -> None:
+    from neurmatic_backend.core.database import Database
+
     async def run() -> None:
-        database = Database(settings.database_url, 1, "fail-jobs")
+        database = Database(settings.database_url, 1, "command")
         await database.open()
         async with database.transaction() as connection:
-            for _ in range(args.count):
-                await enqueue(connection, ANALYTICS, None)
+            await work(connection)
         await database.close()
 
     asyncio.run(run())
-    print(f"{args.count} jobs that can't succeed wait in {ANALYTICS}")
-    return 0
 
 
 def _openapi() -> int:

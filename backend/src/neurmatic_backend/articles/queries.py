@@ -61,7 +61,7 @@ UPDATE articles SET status = 'published', published_at = publish_at, updated_at 
 RETURNING slug, title, published_at
 """
 
-BY_SOURCE = "SELECT id, content_hash, status FROM articles WHERE source_key = $1 FOR UPDATE"
+BY_SOURCE = "SELECT id, slug, content_hash, status FROM articles WHERE source_key = $1 FOR UPDATE"
 
 INSERT = """
 INSERT INTO articles (slug, title, summary, author, tags, body_markdown, body_html, reading_minutes, status,

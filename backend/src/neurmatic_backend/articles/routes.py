@@ -90,11 +90,7 @@ async def read_article(database: Database, slug: str, request: Request[Any, Any,
 
 @get("/tags", operation_id="listTags", summary="Tags of published articles, the most used first", responses={503: AWAY})
 async def list_tags(database: Database, cache: Cache) -> Response[TagList]:
-    text = await cache.get("tags")
-    if text is None:
-        text = await service.tags_json(database)
-        await cache.put("tags", text, TAGS_SECONDS)
-    return JsonText(text)
+    return JsonText(await cache.kept("tags", TAGS_SECONDS, lambda: service.tags_json(database)))
 
 
 router = Router("/", route_handlers=[list_articles, read_article, list_tags], tags=["articles"])

@@ -13,6 +13,7 @@ from neurmatic_backend.articles.markup import reading_minutes, to_html
 from neurmatic_backend.core.database import Database
 from neurmatic_backend.core.errors import InvalidField, NotFoundError
 from neurmatic_backend.core.queues import ARTICLE_SCHEDULER, enqueue
+from neurmatic_backend.realtime.schemas import Change, new_version
 from neurmatic_backend.realtime.service import announce
 
 Connection = Any  # asyncpg's connection, or a pool's proxy of one
@@ -96,12 +97,12 @@ async def publish_due(database: Database, article_id: int) -> bool:
     async with database.transaction() as connection:
         published = await connection.fetchrow(queries.PUBLISH_DUE, article_id)
         if published:
-            await announce(connection, *published)
+            await announce(connection, Change(new_version(), *published), [published["slug"]])
     return published is not None
 
 
 async def save(connection: Connection, article: Article) -> Literal["imported", "updated", "unchanged"]:
-    """Write an article by its source; a scheduled one's job is enqueued, and a publication announced, in the same transaction."""
+    """Write an article by its source; a scheduled one's job is enqueued, and a change of what is public announced, in the same transaction."""
     known = await connection.fetchrow(queries.BY_SOURCE, article.source_key)
     if known and known["content_hash"] == article.content_hash:
         return "unchanged"
@@ -120,8 +121,11 @@ async def save(connection: Connection, article: Article) -> Literal["imported", 
                 article_id = await connection.fetchval(queries.INSERT, *values)
     except asyncpg.UniqueViolationError:
         raise InvalidField("slug", f"{article.slug} belongs to another article") from None
-    if published_at and not (known and known["status"] == "published"):
-        await announce(connection, article.slug, article.title, published_at)
+    before = known["slug"] if known and known["status"] == "published" else None
+    if before:  # an edit, another address, or the end of its publication
+        await announce(connection, Change(new_version()), sorted({before, article.slug}), told=False)
+    elif published_at:
+        await announce(connection, Change(new_version(), article.slug, article.title, published_at), [article.slug])
     if article.status == "scheduled":
         await enqueue(connection, ARTICLE_SCHEDULER, {"article_id": article_id}, article.publish_at)
     return "updated" if known else "imported"

@@ -39,6 +39,7 @@ class Settings:
     neurmatic_environment: str = _variable("development, staging or production.", default="development")
     neurmatic_release: str = _variable("The release this process belongs to.", default="development")
     neurmatic_instance: str = _variable("This instance's name.", default="api-1")
+    edge_purge_url: str = _variable("Takes the paths of answers that the edge shall keep no longer.", default="")
     neurmatic_drain_seconds: float = _variable("Seconds to go on serving, not ready, after SIGTERM.", default=2.0)
 
     @property
@@ -81,6 +82,8 @@ def _shape_problems(settings: Settings) -> list[str]:
         problems.append("DATABASE_URL must begin with postgresql://")
     if not settings.redis_url.startswith(("redis://", "rediss://")):
         problems.append("REDIS_URL must begin with redis://")
+    if settings.edge_purge_url and not settings.edge_purge_url.startswith("http://"):
+        problems.append("EDGE_PURGE_URL must begin with http://")
     if settings.neurmatic_environment not in ("development", "staging", "production"):
         problems.append("NEURMATIC_ENVIRONMENT must be development, staging or production")
     if settings.database_pool_size < 1:

@@ -6,7 +6,7 @@ import random
 from collections.abc import Awaitable, Callable
 
 from neurmatic_backend.core.database import Database
-from neurmatic_backend.realtime.schemas import Change, new_version
+from neurmatic_backend.realtime.schemas import Announcement, Change, new_version
 from neurmatic_backend.realtime.service import CHANNEL, understood
 
 log = logging.getLogger(__name__)
@@ -14,15 +14,15 @@ PROBE_SECONDS = 15.0
 ANSWER_SECONDS = 5.0
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.25, 8.0
 
-Tell = Callable[[Change], Awaitable[None]]
+PassOn = Callable[[Announcement], Awaitable[None]]
 
 
 class Listener:
     """Passes on every announcement. What was announced while it could not listen it makes up for by one change."""
 
-    def __init__(self, database: Database, tell: Tell) -> None:
+    def __init__(self, database: Database, pass_on: PassOn) -> None:
         self._database = database
-        self._tell = tell
+        self._pass_on = pass_on
         self._failures = 0
 
     async def run(self) -> None:
@@ -42,7 +42,8 @@ class Listener:
             connection.add_termination_listener(lambda _: heard.put_nowait(None))
             await connection.add_listener(CHANNEL, lambda *said: heard.put_nowait(str(said[-1])))
             self._failures = 0
-            await self._tell(Change(new_version()))  # nobody knows what was announced before this moment
+            # Nobody knows what was announced before this moment.
+            await self._pass_on(Announcement(Change(new_version())))
             while True:
                 try:
                     async with asyncio.timeout(PROBE_SECONDS):
@@ -52,7 +53,7 @@ class Listener:
                     continue
                 if payload is None:
                     raise ConnectionError
-                await self._tell(understood(payload))
+                await self._pass_on(understood(payload))
         finally:
             connection.terminate()
 

@@ -1,4 +1,4 @@
-"""What open pages are told."""
+"""What open pages are told, and what instances tell each other."""
 
 import secrets
 from datetime import datetime
@@ -13,6 +13,19 @@ class Change(msgspec.Struct, omit_defaults=True):
     slug: str = ""
     title: str = ""
     published_at: datetime | None = None
+
+
+class Announcement(msgspec.Struct, omit_defaults=True):
+    """What a transaction changed of what is public.
+
+    Attributes:
+        slugs: addresses, former ones too, of the articles concerned.
+        told: whether open pages are told of it.
+    """
+
+    change: Change
+    slugs: tuple[str, ...] = ()
+    told: bool = True
 
 
 def new_version() -> str:
