@@ -45,6 +45,14 @@ class Host(Protocol):
         """The file's text; None when there is no such file."""
         ...
 
+    def tail(self, path: Path, most: int) -> str:
+        """Whole lines from the end of the file, of `most` bytes at most; empty when there is no such file."""
+        ...
+
+    def modified(self, path: Path) -> float | None:
+        """When the file was written last, in seconds of the epoch; None when there is no such file."""
+        ...
+
     def write(self, path: Path, text: str, *, mode: int = 0o644, owner: str | None = None) -> None:
         """Replace the file's content as a whole: readers see the old text or the new, never a part."""
         ...
@@ -127,6 +135,18 @@ class Host(Protocol):
 
     def port_owner(self, port: int) -> str | None:
         """Who listens on this TCP port (``nginx, pid 12``); None when nobody does."""
+        ...
+
+    def addresses(self) -> list[str]:
+        """The machine's own addresses but loopback and link-local ones."""
+        ...
+
+    def accepts(self, address: str, port: int) -> bool:
+        """Whether somebody accepts a TCP connection there."""
+        ...
+
+    def opened_connections(self, ports: Sequence[int]) -> set[tuple[int, int]]:
+        """(port, client's port) of every established connection on loopback to one of these ports."""
         ...
 
     def locked(self, path: Path, holder: str) -> AbstractContextManager[None]:

@@ -97,6 +97,25 @@ class LocalHost:
             except (FileNotFoundError, NotADirectoryError):
                 return None
 
+    def tail(self, path: Path, most: int) -> str:
+        with _explained(path):
+            try:
+                with path.open("rb") as file:
+                    begin = max(0, file.seek(0, os.SEEK_END) - most)
+                    file.seek(max(0, begin - 1))
+                    if begin:
+                        file.readline()  # to the end of the line that begins before
+                    return file.read(most).decode(errors="replace")
+            except FileNotFoundError:
+                return ""
+
+    def modified(self, path: Path) -> float | None:
+        with _explained(path):
+            try:
+                return path.stat().st_mtime
+            except FileNotFoundError:
+                return None
+
     def write(self, path: Path, text: str, *, mode: int = 0o644, owner: str | None = None) -> None:
         with _explained(path):
             descriptor, temporary = tempfile.mkstemp(
@@ -229,6 +248,15 @@ class LocalHost:
 
     def port_owner(self, port: int) -> str | None:
         return processes.listener(port)
+
+    def addresses(self) -> list[str]:
+        return processes.addresses()
+
+    def accepts(self, address: str, port: int) -> bool:
+        return processes.accepts(address, port)
+
+    def opened_connections(self, ports: Sequence[int]) -> set[tuple[int, int]]:
+        return processes.opened_connections(ports)
 
     @contextlib.contextmanager
     def locked(self, path: Path, holder: str) -> Iterator[None]:

@@ -2,6 +2,8 @@
 
 import random
 import socket
+from collections.abc import Sequence
+from ipaddress import ip_address
 from pathlib import Path
 
 from neurmatic.errors import NeurmaticError
@@ -64,16 +66,53 @@ def listener(port: int) -> str | None:
     return None
 
 
+def addresses() -> list[str]:
+    """The machine's own addresses but loopback and link-local ones."""
+    import psutil  # noqa: PLC0415  as above
+
+    found = [
+        one.address
+        for ones in psutil.net_if_addrs().values()
+        for one in ones
+        if one.family in (socket.AF_INET, socket.AF_INET6)
+    ]
+    return [
+        one
+        for one in found
+        if not (ip_address(one.partition("%")[0]).is_loopback or ip_address(one.partition("%")[0]).is_link_local)
+    ]
+
+
+def accepts(address: str, port: int) -> bool:
+    """Whether somebody accepts a TCP connection there."""
+    try:
+        with socket.create_connection((address, port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def opened_connections(ports: Sequence[int]) -> set[tuple[int, int]]:
+    """(port, client's port) of every established connection on loopback to one of these ports."""
+    import psutil  # noqa: PLC0415  as above
+
+    return {
+        (one.laddr.port, one.raddr.port)
+        for one in psutil.net_connections(kind="tcp4")
+        if one.status == psutil.CONN_ESTABLISHED and one.laddr and one.raddr and one.laddr.port in ports
+    }
+
+
 def free_ports(count: int) -> int:
     """The first of `count` consecutive ports that nobody listens on, below the range for outgoing connections.
 
     Raises:
         NeurmaticError: there is no such range.
     """
-    for base in random.sample(range(15000, 32000 - count), k=200):
+    for base in random.sample(range(10000, 21000 - count), k=200):
         if all(_is_free(port) for port in range(base, base + count)):
             return base
-    raise NeurmaticError(f"no {count} consecutive free ports between 15000 and 32000")
+    raise NeurmaticError(f"no {count} consecutive free ports between 10000 and 21000")
 
 
 def _is_free(port: int) -> bool:

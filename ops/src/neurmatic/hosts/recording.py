@@ -64,6 +64,13 @@ class RecordingHost:
     def read(self, path: Path) -> str | None:
         return self.files.get(path)
 
+    def tail(self, path: Path, most: int) -> str:
+        text = self.files.get(path, "")
+        return text if len(text) <= most else text[-most:].partition("\n")[2]
+
+    def modified(self, path: Path) -> float | None:
+        return 0.0 if path in self.files else None
+
     def write(self, path: Path, text: str, *, mode: int = 0o644, owner: str | None = None) -> None:  # noqa: ARG002
         self.files[path] = text
         self.modes[path] = mode
@@ -147,6 +154,15 @@ class RecordingHost:
 
     def port_owner(self, port: int) -> str | None:
         return self.ports.get(port)
+
+    def addresses(self) -> list[str]:
+        return []
+
+    def accepts(self, address: str, port: int) -> bool:  # noqa: ARG002
+        return port in self.ports
+
+    def opened_connections(self, ports: Sequence[int]) -> set[tuple[int, int]]:  # noqa: ARG002
+        return set()
 
     @contextlib.contextmanager
     def locked(self, path: Path, holder: str) -> Iterator[None]:

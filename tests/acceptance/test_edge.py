@@ -1,0 +1,151 @@
+"""What the edge is doing, as an operator is told; and what it tells the services."""
+
+import json
+import os
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import urllib.error
+from contextlib import suppress
+
+import pytest
+from waiting import eventually
+
+
+def report(stack, code=0):
+    return json.loads(stack.run("edge", "--json", code=code))
+
+
+def now(stack):
+    """The report as it is at this moment, whatever the exit code."""
+    done = subprocess.run(stack.command("edge", "--json"), cwd=stack.folder, capture_output=True, check=False)
+    return json.loads(done.stdout)
+
+
+def row(stack, name):
+    return next(one for one in now(stack)["upstreams"] if one["instance"] == name)
+
+
+def said(stack, request):
+    """What the service makes of a request that no ordinary client writes."""
+    tls = ssl.create_default_context(cafile=stack.state / "tls" / "ca.pem")
+    with (
+        socket.create_connection(("127.0.0.1", stack.ports["https"])) as raw,
+        tls.wrap_socket(raw, server_hostname="localhost") as one,
+    ):
+        one.sendall(request.encode())
+        return json.loads(b"".join(iter(lambda: one.recv(65536), b"")).partition(b"\r\n\r\n")[2])
+
+
+def test_traffic_is_accounted_for(stack):
+    stack.edit(
+        "[edge]",
+        '[edge]\nlimits.credentials.login = { paths = ["/login"], per_minute = 2 }\n'
+        'cache.paths = ["/public"]\ntrusted.cdn = "cloudflare"',
+    )
+    stack.run("up")
+    for _ in range(4):
+        stack.get("/public")
+        with suppress(urllib.error.HTTPError):
+            stack.get("/login")
+    seen = eventually(lambda: (one := report(stack))["traffic"]["statuses"].get("4xx") == 2 and one)
+    traffic = seen["traffic"]
+    assert traffic["cache"] == {"HIT": 3, "MISS": 1} and traffic["hit_rate"] == 0.75
+    assert traffic["refused"] == {"rate": 0, "connections": 0, "credentials": {"login": 2}}
+    assert traffic["requests"] == sum(traffic["statuses"].values()) and 0 < traffic["seconds"] < 600
+    assert sum(traffic["answered"].values()) <= traffic["requests"]
+    assert seen["generation"]["loaded"] == seen["generation"]["on_disk"]
+    assert seen["connections"]["open"] >= 0 and seen["guard"]["alive"] and seen["guard"]["verdict_age_seconds"] < 15
+    assert seen["certificate"]["names"] == ["localhost"] and seen["certificate"]["days_left"] > 30
+    assert seen["trusted"]["cdn"] == "cloudflare" and seen["trusted"]["age_days"] >= 0
+    text = stack.run("edge")
+    for words in (
+        r"app +app-2 +127.0.0.1:\d+ +in ",
+        r"cache +75% of 4 answered from it: HIT 3, MISS 1",
+        r"refused +rate 0, connections 0, credentials login 2",
+        r"certificate +localhost: \d+ days left",
+        r"trusted +cloudflare's addresses as of",
+    ):
+        assert re.search(words, text), text
+
+
+def test_an_instance_that_hangs_is_out_and_comes_back(stack):
+    pid = stack.pids()["app-2"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        one = eventually(lambda: (seen := row(stack, "app-2"))["state"] == "out" and seen)
+        assert one["kept_out_by"] == "guard" and "no answer within" in one["reason"] and one["falls"] >= 1
+        assert re.search(r"! app-2 gets no requests: /ready: no answer within", stack.run("edge", code=1))
+        assert row(stack, "app-1")["state"] == "in"
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    eventually(lambda: row(stack, "app-2")["state"] == "in")
+    report(stack)
+
+
+def test_one_that_a_command_drained_is_told_from_one_that_is_not_ready(stack):
+    drained = stack.state / "run" / "drained" / "app-1"
+    drained.write_text("restarting, asked for\n")
+    one = eventually(lambda: (seen := row(stack, "app-1"))["state"] == "out" and seen)
+    assert (one["kept_out_by"], one["reason"]) == ("drain", "restarting, asked for") and 0 <= one["seconds"] < 30
+    drained.unlink()
+    eventually(lambda: row(stack, "app-1")["state"] == "in")
+
+
+def test_when_none_is_ready_all_stay_in_and_the_report_says_so(stack):
+    (stack.folder / "unready").touch()
+    eventually(lambda: all(row(stack, name)["reason"] for name in ("app-1", "app-2")))
+    text = stack.run("edge", code=1)
+    assert "app-1 gets requests though it is not ready: /ready: 503" in text
+    (stack.folder / "unready").unlink()
+    eventually(lambda: not any(row(stack, name)["reason"] for name in ("app-1", "app-2")))
+
+
+def test_a_dead_guard_and_a_configuration_that_was_not_loaded_are_seen(stack):
+    subprocess.run(["sv", "-w", "10", "down", stack.state / "services" / "guard"], check=True)
+    verdicts = stack.state / "run" / "guard.json"
+    verdicts.write_text(json.dumps(json.loads(verdicts.read_text()) | {"at": 0}))
+    assert "the guard is not well: its last verdict is" in stack.run("edge", code=1)
+    stack.run("up")
+    eventually(lambda: not now(stack)["problems"])
+    config = stack.state / "config" / "nginx" / "nginx.conf"
+    loaded = report(stack)["generation"]["loaded"]
+    config.write_text(config.read_text().replace(loaded, "123456789abc"))
+    assert f"nginx goes on with configuration {loaded}, 123456789abc lies there" in stack.run("edge", code=1)
+    stack.run("restart", "edge")
+    assert report(stack)["generation"]["on_disk"] == loaded
+
+
+def test_without_an_edge_it_says_what_to_do(new):
+    assert "neurmatic up" in new.run("edge", code=2)
+    new.run("up")
+    new.run("down")
+    text = new.run("edge", code=1)
+    assert "the edge does not run" in text and "neurmatic up" in text
+
+
+@pytest.mark.parametrize(
+    ("line", "host", "heard"),
+    [
+        ("/", "localhost:{https}", "localhost:{https}"),
+        ("/", "LOCALHOST", "LOCALHOST"),
+        ("https://localhost:{https}/", "evil.example", "localhost"),
+        ("https://localhost/", "localhost.evil.example", "localhost"),
+    ],
+)
+def test_services_hear_no_host_but_ours(stack, line, host, heard):
+    request = f"GET {line} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".format(**stack.ports)
+    assert said(stack, request).get("host") == heard.format(**stack.ports)
+
+
+def test_a_folder_of_files_is_not_left_by_its_name(stack):
+    (stack.folder / "public").mkdir()
+    (stack.folder / "public" / "open.json").write_text('{"file": "open"}')
+    (stack.folder / "private.json").write_text('{"file": "private"}')
+    stack.edit("[edge]", '[edge]\nstatic = { "/files" = "public" }')
+    stack.run("up")
+    for path, file in (("/files/open.json", "open"), ("/files../private.json", None), ("/files/../private.json", None)):
+        request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        assert said(stack, request).get("file") == file
