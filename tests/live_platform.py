@@ -14,13 +14,14 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 NEURMATIC = Path(sys.executable).with_name("neurmatic")
-PORTS = {"8443": 443, "8080": 80, "8054": 54, "8063": 63, "8100-8115": 100, "8120-8129": 120}
+PORTS = {"8443": 443, "8080": 80, "8081": 81, "8054": 54, "8063": 63, "8100-8115": 100, "8120-8129": 120}
 
 
 class Platform:
     """The stack of this repository, with ports and a state folder of its own."""
 
-    def __init__(self):
+    def __init__(self, beside=""):
+        """`beside` is added to the stack file."""
         base = next(
             base for base in range(21000, 31000, 1000) if not any(_taken(base + offset) for offset in PORTS.values())
         )
@@ -32,7 +33,7 @@ class Platform:
             )
             assert found, f"neurmatic.toml has no port {port} any more"
         self.file = ROOT / f"neurmatic.test-{base}.toml"
-        self.file.write_text(text)
+        self.file.write_text(text + beside)
         self.state = Path(tempfile.mkdtemp(prefix="neurmatic-", dir="/var/tmp"))
         self.state.chmod(0o755)
         self.url = f"https://localhost:{base + 443}"
@@ -63,12 +64,17 @@ def _taken(port):
         return one.connect_ex(("127.0.0.1", port)) == 0
 
 
-@pytest.fixture(scope="session")
-def platform():
-    one = Platform()
+def running(beside=""):
+    """The platform, up; gone at the end."""
+    one = Platform(beside)
     try:
         one.run("up")
         os.environ.setdefault("NEURMATIC_SITE_CA", str(one.ca))
         yield one
     finally:
         one.remove()
+
+
+@pytest.fixture(scope="session")
+def platform():
+    yield from running()

@@ -378,6 +378,7 @@ def test_inside_a_project_the_stacks_own_authority_is_trusted(serve, command, tm
     words = ("--rate", "50", "--for", "100ms", serve(always(OK), context).url, "--json")
     code, text, _ = command(*words)
     assert code == 1 and json.loads(text)["lost"] == {"tls": 5}
+    (tmp_path / ".neurmatic" / "tls" / "ca.pem").rename(tmp_path / ".neurmatic" / "tls" / "trust.pem")
     (tmp_path / "neurmatic.toml").write_text('[stack]\nname = "x"\n')
     assert command(*words)[0] == 0
 

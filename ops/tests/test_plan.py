@@ -59,4 +59,8 @@ def test_a_mark_tells_process_from_configuration():
     base = mark({"services/edge/run": File("a"), "config/nginx": File("b")})
     assert mark({"services/edge/run": File("a"), "config/nginx": File("c")}).process == base.process
     assert mark({"services/edge/run": File("x"), "config/nginx": File("b")}).config == base.config
-    assert mark({"services/edge/run": File("a"), "config/nginx": File("b")}, "certificate").config != base.config
+    with_certificate = mark({"services/edge/run": File("a"), "config/nginx": File("b")}, "certificate")
+    assert with_certificate.certificate and (with_certificate.process, with_certificate.config) == (
+        base.process,
+        base.config,
+    )

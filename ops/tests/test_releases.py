@@ -1,15 +1,12 @@
 import json
 import os
 import stat
-from datetime import UTC, datetime, timedelta
 
 import pytest
-from cryptography import x509
 
 from neurmatic.errors import BusyError, CommandError, ConfigurationError, NeurmaticError
 from neurmatic.hosts.local import LocalHost
 from neurmatic.releases import release as releases
-from neurmatic.releases.certificates import LEAF_DAYS, ensure_certificate
 from neurmatic.releases.events import EventLog
 from neurmatic.releases.project import check_format
 from neurmatic.releases.secrets import ensure_secrets, weakness
@@ -74,20 +71,6 @@ def test_a_required_secret_is_asked_for_and_production_takes_no_weak_one(layout)
     with pytest.raises(ConfigurationError, match="KEY has 8 characters"):
         ensure_secrets(HOST, layout, load(STACK, "f", "production").stack)
     assert weakness(Secret("password" * 8)) and not weakness(Secret(os.urandom(40).hex()))
-
-
-def test_the_certificate_is_for_the_host_and_made_again_before_it_ends(layout):
-    stack = load(STACK, "f").stack
-    assert ensure_certificate(HOST, layout, stack, None)
-    assert not ensure_certificate(HOST, layout, stack, None)
-    authority = (layout.tls / "ca.pem").read_text()
-    one = x509.load_pem_x509_certificate((layout.tls / "cert.pem").read_bytes())
-    assert one.not_valid_after_utc - datetime.now(UTC) > timedelta(days=LEAF_DAYS - 2)
-    for name in ("key.pem", "ca-key.pem"):
-        assert stat.S_IMODE((layout.tls / name).stat().st_mode) == 0o600
-    other = load(STACK.replace('name = "x"', 'name = "x"\nhost = "example.org"'), "f").stack
-    assert ensure_certificate(HOST, layout, other, None), "another host needs another certificate"
-    assert (layout.tls / "ca.pem").read_text() == authority, "whoever trusts the authority goes on trusting it"
 
 
 def test_events_survive_a_line_that_was_cut_short(layout):

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pwd
+import random
 import shutil
 import socket
 import ssl
@@ -27,6 +28,8 @@ user = "nobody"
 [edge]
 https_port = {https}
 http_port = {http}
+control_port = {control}
+limits.connections = 1000
 [services.app]
 command = ["python3", "demo_app.py"]
 instances = 2
@@ -46,7 +49,7 @@ port = {redis}
 
 def free_block():
     """The first of ten consecutive free ports, below those that connections take."""
-    for base in range(22000, 31000, 10):
+    for base in random.sample(range(22000, 31000, 10), k=900):  # others may be looking for theirs at the same time
         taken = False
         for port in range(base, base + 10):
             with socket.socket() as one:
@@ -68,7 +71,7 @@ class StackDir:
         self.folder.chmod(0o755)
         shutil.copy(APP, self.folder)
         base = free_block()
-        names = ("https", "http", "first", "second", "third", "last", "postgres", "redis")
+        names = ("https", "http", "first", "second", "third", "last", "postgres", "redis", "control")
         self.ports = {name: base + n for n, name in enumerate(names)}
         self.file = self.folder / "neurmatic.toml"
         self.file.write_text(STACK.format(**self.ports))
@@ -97,6 +100,11 @@ class StackDir:
         assert done.returncode == code, f"{words} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
         return done.stdout + done.stderr
 
+    @property
+    def roots(self):
+        """The authorities that its clients trust."""
+        return self.state / "tls" / "ca.pem"
+
     def status(self):
         done = subprocess.run(
             self.command("status", "--json"), cwd=self.folder, capture_output=True, text=True, check=False
@@ -114,7 +122,7 @@ class StackDir:
         self.file.write_text(text.replace(old, new))
 
     def get(self, path="/", timeout=10):
-        tls = ssl.create_default_context(cafile=self.state / "tls" / "ca.pem")
+        tls = ssl.create_default_context(cafile=self.roots)
         with urllib.request.urlopen(self.url + path, context=tls, timeout=timeout) as answer:
             return json.load(answer)
 
@@ -157,8 +165,10 @@ class StackDir:
 class Load(Background):
     """Constant load on one address of a stack; every request that was due is in the ledger."""
 
-    def __init__(self, stack, path="/", rate=50):
-        super().__init__(constant.Load(stack.url + path, rate, seconds=300, ca=stack.state / "tls" / "ca.pem"))
+    def __init__(self, stack, path="/", rate=50, **options):
+        super().__init__(
+            constant.Load(stack.url + path, rate, seconds=300, ca=stack.roots, address="127.0.0.1", **options)
+        )
 
     @property
     def failed(self):
@@ -168,6 +178,12 @@ class Load(Background):
     def answered(self):
         """As expected."""
         return len(self.ledger.entries) - len(self.failed)
+
+
+@pytest.fixture(scope="session")
+def stack_dir():
+    """The class, for tests that make more of it."""
+    return StackDir
 
 
 @pytest.fixture

@@ -19,7 +19,11 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(2)
         status = 503 if self.path == "/ready" and (draining.is_set() or os.path.exists("unready")) else 200
         text = json.dumps(
-            {"instance": os.environ["NEURMATIC_INSTANCE"], "greeting": os.environ.get("GREETING", "")}
+            {
+                "instance": os.environ["NEURMATIC_INSTANCE"],
+                "greeting": os.environ.get("GREETING", ""),
+                "host": self.headers["Host"],
+            }
         ).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(text)))

@@ -148,7 +148,7 @@ def test_nothing_starts_before_what_it_needs(new):
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_up_leaves_a_stack_that_can_be_taken_up_again(new, sign):
     one = subprocess.Popen(new.command("up"), cwd=new.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    time.sleep(0.9)
+    eventually(new.state.exists)  # on a busy machine it takes its time until it is at work
     one.send_signal(sign)
     _, errors = one.communicate(timeout=30)
     assert "Traceback" not in errors and one.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[sign]
@@ -173,7 +173,9 @@ def test_a_full_disk_is_said_clearly_and_works_again_when_there_is_space(new, tm
     try:
         words = ("--state", str(disk / "state"))
         text = new.run("up", *words, code=1)
-        assert "No space left on device" in text, text
+        assert "No space left on device" in text or "Check free disk space" in text, (
+            text
+        )  # a short write, in PostgreSQL's words
         assert "Traceback" not in text
         subprocess.run(["mount", "-o", "remount,size=400m", disk], check=True)
         new.run("up", *words)

@@ -2,6 +2,8 @@
 
 import json
 import ssl
+import subprocess
+import time
 import urllib.request
 
 from neurmatic import __version__
@@ -24,6 +26,7 @@ def test_status_shows_every_service_healthy(platform):
         "api-1",
         "api-2",
         "worker-1",
+        "guard",
         "edge",
     ]
     for row in status["services"]:
@@ -43,6 +46,30 @@ def test_the_site_and_the_guide_are_served(platform):
         and headers["x-request-id"]
         and headers["x-release"] == platform.json("status")["release"]
     )
+
+
+def test_an_edit_is_served_at_once_and_nothing_else_is_fetched_anew(platform, tmp_path):
+    env = {path.name: path.read_text().strip() for path in (platform.state / "services/api-1/env").iterdir()}
+    program = platform.state / "releases" / env["NEURMATIC_RELEASE"] / "venv/bin/neurmatic-backend"
+    paths = ("/api/v1/articles?limit=5", "/api/v1/tags", "/api/v1/articles/cached")
+    other = "/api/v1/articles/first-start"
+
+    def imported(title, status="published"):
+        (tmp_path / "cached.md").write_text(f"---\ntitle: {title}\nstatus: {status}\ntags: [{title}]\n---\nText.")
+        subprocess.run([program, "import", str(tmp_path / "cached.md")], env=env, check=True, capture_output=True)
+        time.sleep(0.2)  # for the instances to hear of it, and to purge
+
+    imported("Before")
+    for path in (*paths, other):
+        assert "before" in get(platform, path)[1].lower() or path == other
+        assert get(platform, path)[2]["x-cache"] == "HIT"
+    imported("After")
+    for path in paths:
+        _, text, headers = get(platform, path)
+        assert headers["x-cache"] == "MISS" and "after" in text.lower(), path
+    assert get(platform, other)[2]["x-cache"] == "HIT"
+    imported("After", "archived")
+    assert "After" not in get(platform, paths[0])[1]
 
 
 def test_a_second_up_changes_nothing(platform):

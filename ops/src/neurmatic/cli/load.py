@@ -169,7 +169,7 @@ def _body(text: str) -> bytes:
 def _own_ca(args: argparse.Namespace) -> Path | None:
     """The authority of the stack in whose project this is run."""
     try:
-        ca = layout(args).tls / "ca.pem"
+        ca = layout(args).trust
     except ConfigurationError:
         if args.file:
             raise

@@ -1,6 +1,7 @@
 """The stack file read and validated, for commands that need more than the running set."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from neurmatic.cli.context import HOST, Terminal, chosen_state, stack_file
@@ -24,14 +25,16 @@ def load_stack(args: argparse.Namespace) -> Loaded:
 def prepare_up(args: argparse.Namespace, *, place: bool = True) -> Up:
     """Everything that `up` needs; with `place`, the state folder is made where the services' account can enter it."""
     stack = load_stack(args).stack
-    project = stack_file(args).parent
+    file = stack_file(args)
+    project = file.parent
     user = stack.identity.user if HOST.is_root() else None
     if place:
         known = user if user and HOST.account_exists(user) else ("nobody" if user else None)
         state = place_state(HOST, project, chosen_state(args), known)
     else:
         state = state_folder(project, chosen_state(args))
-    return Up(HOST, Layout(state, project), stack, Terminal(), user)
+    tool = (sys.executable, "-m", "neurmatic", "--file", str(file), "--state", str(state))
+    return Up(HOST, Layout(state, project), stack, Terminal(), user, (*tool, "--environment", stack.environment))
 
 
 def _shown(path: Path) -> str:

@@ -18,9 +18,11 @@ COMMANDS = {
     "down": "stop the stack and keep its data; --purge deletes it, after asking",
     "plan": "say what `up` would change, as steps and as a diff",
     "status": "show every instance: state, health, version, address, memory, restarts",
+    "edge": "show what the edge is doing: upstreams, cache, refusals, connections, certificate",
     "logs": "show what a service or an instance wrote; -f follows",
     "restart": "restart a service, one instance after the other",
     "health": "check API, site, PostgreSQL, Redis, disk and memory; exit 1 when one is not well",
+    "certificates": "show the edge's certificate and when it is renewed; `renew` does it now if it is due",
     "verify": "run the readiness checks and write the report",
     "load": "send requests to one URL at a constant rate, and account for every one of them",
     "events": "show who did what, when, with what result",
@@ -116,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Runs the stack that neurmatic.toml describes, and proves what it says of it.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="commands:\n"
-        + "".join(f"  {name:9} {text}\n" for name, text in COMMANDS.items())
+        + "".join(f"  {name:12} {text}\n" for name, text in COMMANDS.items())
         + f"\n`neurmatic COMMAND --help` says more.\n\n{EPILOG}",
         parents=[_common()],
         allow_abbrev=False,

@@ -47,6 +47,7 @@ def table(status: Status) -> str:
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     lines += [f"! {row.instance}: {row.detail}" for row in status.services if row.health == "unhealthy"]
     lines += [f"! {row.instance}: {ORPHANED}" for row in status.services if row.state == "orphaned"]
+    lines += [f"{row.instance} runs next at {row.next_run}" for row in status.services if row.next_run]
     total = sum(row.memory_bytes for row in status.services)
     return "\n".join(
         [*lines, f"{status.stack} ({status.environment}), release {status.release}, {total / 2**20:.0f} MB in all"]

@@ -28,5 +28,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"{up.stack.name} ({up.stack.environment}) is up: {done}, {time.monotonic() - begun:.1f} s\n")
     code = status.show(up.layout, as_json=args.json)
     if not args.json:
-        print(f"\n  {up.stack.url}\n  browsers trust it once {up.layout.tls}/ca.pem is imported as an authority")
+        print(f"\n  {up.stack.url}")
+        if up.stack.tls.certificates == "local":
+            print(f"  browsers trust it once {up.layout.tls}/ca.pem is imported as an authority")
     return code

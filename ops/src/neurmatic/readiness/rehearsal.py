@@ -40,7 +40,7 @@ def rehearse(host: Host, layout: Layout, stack: Stack, user: str | None) -> Iter
 
 
 def with_other_ports(host: Host, stack: Stack) -> Stack:
-    """The same stack on ports that are free now, answering on loopback alone."""
+    """The same stack on ports that are free now, answering on loopback alone, with a certificate of its own CA."""
     wanted = sum(last - first + 1 for _, first, last in stack.ports())
     base = host.free_ports(wanted)
     taken = iter(range(base, base + wanted))
@@ -53,7 +53,10 @@ def with_other_ports(host: Host, stack: Stack) -> Stack:
             ports = f"{mine[0]}-{mine[-1]}"
         services[name] = service.replace(ports=ports)
     return stack.replace(
-        edge=stack.edge.replace(https_port=next(taken), http_port=next(taken), listen="127.0.0.1"),
+        tls=stack.tls.replace(certificates="local"),
+        edge=stack.edge.replace(
+            https_port=next(taken), http_port=next(taken), control_port=next(taken), listen="127.0.0.1"
+        ),
         postgres=stack.postgres.replace(port=next(taken)) if stack.postgres else None,
         redis=stack.redis.replace(port=next(taken)) if stack.redis else None,
         services=services,
@@ -64,6 +67,9 @@ def settle(up: Up) -> None:
     """Bring the copy back to health after a check: whatever it left stopped is started again."""
     for name in up.instances:
         up.runtime.signal(name, "CONT")
+    up.runtime.stop(
+        "guard", grace=5
+    )  # started anew it doesn't hold against an instance what the check before did to it
     up.up()
 
 

@@ -1,14 +1,16 @@
 """What checks look at: a running stack from outside, and a copy of it that they may break."""
 
+import itertools
+import json
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from neurmatic.hosts.base import Host
 from neurmatic.probes.http import Answer, request
+from neurmatic.probes.tls import Place
 from neurmatic.readiness.finding import Refuted, Unverifiable
 from neurmatic.readiness.rehearsal import rehearse, settle
 from neurmatic.releases.events import EventLog
@@ -19,6 +21,8 @@ from neurmatic.stack.model import Stack
 from neurmatic.stack.service import Service
 
 PATIENCE = 30.0
+_CLIENTS = itertools.count(10)
+LOG_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -40,12 +44,53 @@ class View:
 
     def get(self, path: str, *, timeout: float = 5, **kwargs: Any) -> Answer:
         """One request through the edge, with the certificate verified."""
-        ca: Path = self.layout.tls / "ca.pem"
-        return request(self.stack.url + path, timeout=timeout, ca=ca, address=self.address, **kwargs)
+        return request(self.stack.url + path, timeout=timeout, ca=self.layout.trust, address=self.address, **kwargs)
 
-    def ask(self, instance: Instance, path: str, *, timeout: float = 5) -> Answer:
-        """One request to an instance, past the edge."""
-        return request(f"http://127.0.0.1:{instance.port}{path}", timeout=timeout)
+    def place(self, source: str | None = None) -> Place:
+        """The edge, as a client connects to it."""
+        return Place(self.address, self.stack.edge.https_port, self.stack.identity.host, self.layout.trust, source)
+
+    def new_client(self) -> str:
+        """An address from which nobody has asked yet in this run; on loopback every 127.x.y.z is one.
+
+        Raises:
+            Unverifiable: the edge doesn't answer on loopback, so that all requests come from one address.
+        """
+        if not self.address.startswith("127."):
+            raise Unverifiable("the edge answers on one address only", 'set [edge] listen to "127.0.0.1"')
+        number = next(_CLIENTS)
+        return f"127.18.{number // 200}.{number % 200 + 10}"
+
+    def purge(self, path: str) -> None:
+        """Have the edge fetch this path anew, as an application does after a change.
+
+        Raises:
+            Refuted: the edge doesn't take it.
+        """
+        url = f"http://127.0.0.1:{self.stack.edge.control_port}/purge"
+        answer = request(url, method="POST", body=f"{path}\n".encode())
+        if answer.status != 200:  # noqa: PLR2004  HTTP's own number
+            raise Refuted(f"a purge: {answer}")
+
+    def logged(self, answer: Answer) -> dict[str, Any]:
+        """What the edge wrote down of this answer: who asked, who answered, what refused.
+
+        Raises:
+            Refuted: the answer has no request id, or the log no such line.
+        """
+        wanted = answer.headers.get("x-request-id", "none")
+        until = time.monotonic() + LOG_SECONDS
+        while time.monotonic() < until:
+            for line in reversed((self.host.read(self.layout.logs / "edge" / "current") or "").splitlines()):
+                if f'"id":"{wanted}"' in line:
+                    found: dict[str, Any] = json.loads(line)
+                    return found
+            time.sleep(0.05)
+        raise Refuted(f"the edge's log has no line for request {wanted}")
+
+    def ask(self, instance: Instance, path: str, *, timeout: float = 5, **kwargs: Any) -> Answer:
+        """One request to an instance, past the edge and its limits."""
+        return request(f"http://127.0.0.1:{instance.port}{path}", timeout=timeout, **kwargs)
 
     def service(self) -> tuple[str, Service]:
         """The service that claims about health are about: the first one that the edge routes to."""
@@ -101,6 +146,17 @@ class Rehearsal(View):
 
     up: Up
 
+    @contextmanager
+    def changed(self, **edge: object) -> Iterator["Rehearsal"]:
+        """The copy with other fields of [edge], applied as an operator would; at the end as it was."""
+        stack = self.stack.replace(edge=self.stack.edge.replace(**edge))
+        up = Up(self.host, self.layout, stack, self.up.reporter, self.up.user)
+        up.up()
+        try:
+            yield Rehearsal(self.host, self.layout, stack, up)
+        finally:
+            self.up.up()
+
     def stop(self, name: str) -> None:
         self.up.runtime.stop(name, grace=10)
 
@@ -115,6 +171,22 @@ class Rehearsal(View):
         """Wait until the instances are healthy again; by default all of them."""
         for name in names or self.up.instances:
             self.up.gate.await_health(self.up.instances[name])
+
+    def await_requests(self) -> None:
+        """Wait until every instance gets requests again, as far as the guard's lists say.
+
+        Raises:
+            Refuted: one is still kept out after twice PATIENCE seconds.
+        """
+        until = time.monotonic() + 2 * PATIENCE  # one that fell often must be good for longer
+        while kept_out := [
+            name for name in self.stack.routed() if " down;" in (self.host.read(self.layout.upstream(name)) or "")
+        ]:
+            if time.monotonic() > until:
+                raise Refuted(
+                    f"instances of {', '.join(kept_out)} get no requests, {2 * PATIENCE:g} s after they were well"
+                )
+            time.sleep(0.1)
 
 
 def eventually(

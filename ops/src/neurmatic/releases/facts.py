@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from neurmatic.errors import ConfigurationError
+from neurmatic.guard.peers import upstream_lists
 from neurmatic.hosts.base import Host
 from neurmatic.releases import release as releases
 from neurmatic.releases.plan import SERVING, Facts, Mark, mark
 from neurmatic.render.file import Files
+from neurmatic.render.guard import guard_settings
 from neurmatic.render.stack import Context, render
 from neurmatic.runtimes.base import Runtime
 from neurmatic.runtimes.native.cluster import cluster_exists
@@ -28,10 +30,12 @@ class Desired:
 
 
 def desired(host: Host, stack: Stack, context: Context) -> Desired:
-    """Render the stack. The edge's mark includes its certificate, so that a new one is loaded."""
+    """Render the stack. The edge's mark includes its certificate and its instances, so that others are loaded."""
     files = render(stack, context)
-    certificate = host.read(context.layout.tls / "cert.pem") or ""
-    return Desired(files, {name: mark(of, certificate if name == "edge" else "") for name, of in files.items()})
+    marks = {name: mark(of) for name, of in files.items()}
+    instances = "".join(upstream_lists(guard_settings(stack), {}).values())
+    marks["edge"] = mark(files["edge"], host.read(context.layout.certificate) or "", instances)
+    return Desired(files, marks)
 
 
 def gather(host: Host, layout: Layout, runtime: Runtime, release: str, wanted: Desired) -> Facts:
@@ -73,6 +77,7 @@ def check_ports(host: Host, stack: Stack, facts: Facts, ours: Mapping[str, Insta
         wanted.append((f"{one.name}'s port", one.port))
         if one.kind == "edge":
             wanted.append(("edge.http_port", stack.edge.http_port))
+            wanted.append(("edge.control_port", stack.edge.control_port))
     taken = [f"{port} ({who}) is taken by {owner}" for who, port in wanted if (owner := host.port_owner(port))]
     if taken:
         raise ConfigurationError(

@@ -7,17 +7,32 @@ from neurmatic.probes.health import Target
 from neurmatic.releases.running import Member, RunningSet
 from neurmatic.stack.instance import Instance
 from neurmatic.stack.model import Stack
+from neurmatic.stack.trusted import cdns
 
 BUILT_IN_SECONDS = 60.0
 """How long nginx, PostgreSQL (recovering after a crash) and Redis (loading its data) may take to start or to stop."""
-_PROGRAMS = {"edge": "nginx", "postgres": "postgres", "redis": "redis-server"}
+_PROGRAMS = {
+    "edge": "nginx",
+    "guard": "python3",
+    "postgres": "postgres",
+    "redis": "redis-server",
+    "timer": "snooze",
+}
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  where to ask what listens everywhere
+
+
+def edge_address(stack: Stack) -> str:
+    """Where to ask the edge from its own machine."""
+    return _ANY_ADDRESS.get(stack.edge.listen, stack.edge.listen)
 
 
 def target(stack: Stack, one: Instance) -> Target:
     """Where and how to ask this instance for its health."""
     if one.kind == "edge":
         return Target(one.name, one.kind, one.port, url=stack.url + _edge_path(stack))
+    if one.kind == "timer":
+        pattern = next(timer.pattern() for timer in stack.timers() if timer.name == one.name)
+        return Target(one.name, one.kind, times=pattern)
     path = stack.services[one.service].health.ready if one.kind == "service" and one.port else None
     return Target(one.name, one.kind, one.port, path)
 
@@ -54,12 +69,16 @@ def running_set(stack: Stack, release: str, programs: Mapping[str, str], version
         )
         for one in stack.instances()
     )
+    cdn = stack.edge.trusted.cdn
     return RunningSet(
         stack=stack.name,
         environment=stack.environment,
         url=stack.url,
         release=release,
-        edge_address=_ANY_ADDRESS.get(stack.edge.listen, stack.edge.listen),
+        edge_address=edge_address(stack),
         postgres_bin=str(Path(programs["postgres"]).parent) if stack.postgres else "",
         members=members,
+        control_port=stack.edge.control_port,
+        cdn=cdn or "",
+        cdn_as_of=cdns()[cdn].as_of if cdn else "",
     )

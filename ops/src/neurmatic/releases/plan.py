@@ -10,7 +10,7 @@ from neurmatic.render.file import Files
 from neurmatic.stack.instance import Instance
 from neurmatic.stack.model import Stack
 
-Verb = Literal["build", "create", "start", "restart", "reload", "migrate", "seed", "remove", "supervise"]
+Verb = Literal["build", "create", "start", "restart", "reload", "migrate", "seed", "remove", "supervise", "issue"]
 SERVING = ("running", "restarting", "orphaned")
 
 
@@ -28,10 +28,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Mark:
-    """What an instance was started with: a digest of its process's files and one of its configuration's."""
+    """What an instance was started with: digests of its process's files, its configuration's, and its certificate."""
 
     process: str = ""
     config: str = ""
+    certificate: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Facts:
         states: state of each instance that has a service directory.
         marks: what each instance was started with, when it came up well.
         files: current text of each file that would be written; None when it isn't there.
+        certificate: why the CA is to be asked for a certificate; empty when it isn't.
     """
 
     release_complete: bool = False
@@ -51,6 +53,7 @@ class Facts:
     states: Mapping[str, str] = field(default_factory=dict)
     marks: Mapping[str, Mark] = field(default_factory=dict)
     files: Mapping[str, str | None] = field(default_factory=dict)
+    certificate: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,13 +64,24 @@ class Plan:
     diffs: Mapping[str, str]
 
 
-def mark(files: Files, extra: str = "") -> Mark:
-    """Digests of an instance's rendered files; `extra` is other text its configuration depends on."""
-    process, config = hashlib.sha256(), hashlib.sha256(extra.encode())
+def mark(files: Files, certificate: str = "", beside: str = "") -> Mark:
+    """Digests of an instance's rendered files, and of its certificate's text if it has one.
+
+    Args:
+        files: as rendered.
+        certificate: its text.
+        beside: what else its configuration consists of.
+    """
+    process, config = hashlib.sha256(), hashlib.sha256(beside.encode())
     for path in sorted(files):
         part = process if path.startswith("services/") else config
         part.update(f"{path}\0{files[path].text}\0".encode())
-    return Mark(process.hexdigest()[:16], config.hexdigest()[:16])
+    return Mark(process.hexdigest()[:16], config.hexdigest()[:16], certificate_digest(certificate))
+
+
+def certificate_digest(text: str) -> str:
+    """A digest of a certificate's text; empty for none."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16] if text else ""
 
 
 def make_plan(stack: Stack, release: str, files: Mapping[str, Files], marks: Mapping[str, Mark], facts: Facts) -> Plan:
@@ -98,6 +112,8 @@ def _instance_steps(stack: Stack, release: str, marks: Mapping[str, Mark], facts
             yield step
     names = {one.name for one in wanted}
     yield from (Step("remove", name, "the stack has it no more") for name in facts.states if name not in names)
+    if facts.certificate:  # last: the CA asks the edge itself whether the host is ours
+        yield Step("issue", stack.identity.host, facts.certificate)
 
 
 def _instance_step(one: Instance, now: Mark, facts: Facts) -> Step | None:
@@ -109,7 +125,8 @@ def _instance_step(one: Instance, now: Mark, facts: Facts) -> Step | None:
     if before is None:
         return Step("restart", one.name, "an earlier start did not come to its end")
     if one.kind == "edge" and before.process == now.process:
-        return Step("reload", one.name, "its configuration changed")
+        what = "certificate" if before.config == now.config else "configuration"
+        return Step("reload", one.name, f"its {what} changed")
     return Step(
         "restart", one.name, "its configuration changed" if before.process == now.process else "its process changed"
     )

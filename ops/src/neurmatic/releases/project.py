@@ -77,18 +77,11 @@ def check_format(host: Host, layout: Layout) -> None:
 
 
 def prepare_state(host: Host, layout: Layout, user: str | None) -> None:
-    """Make what every stack has in its state folder."""
-    for folder in (
-        layout.state,
-        layout.releases,
-        layout.config,
-        layout.services,
-        layout.logs,
-        layout.tls,
-        layout.reports,
-    ):
+    """Make what every stack has in its state folder; first of all what says whose folder it is."""
+    host.make_folder(layout.state)
+    if not host.exists(layout.format_file):
+        host.write(layout.format_file, STATE_FORMAT + "\n")
+    for folder in (layout.releases, layout.config, layout.services, layout.logs, layout.tls, layout.reports):
         host.make_folder(folder)
     host.make_folder(layout.data, owner=user)
     host.make_folder(layout.run, owner=user)
-    if not host.exists(layout.format_file):
-        host.write(layout.format_file, STATE_FORMAT + "\n")

@@ -13,7 +13,10 @@ from neurmatic.stack.layout import Layout
 
 @dataclass(frozen=True)
 class Row:
-    """One instance; `memory_bytes` includes its children, `restarts` counts since the tool last started it."""
+    """One instance; `memory_bytes` includes its children, `restarts` counts since the tool last started it.
+
+    A timer's `next_run` is its scheduler's own word; its restarts are runs that failed.
+    """
 
     service: str
     instance: str
@@ -25,6 +28,7 @@ class Row:
     memory_bytes: int
     restarts: int
     detail: str = ""
+    next_run: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,7 @@ def _rows(host: Host, running: RunningSet, states: dict[str, Running], health: d
                 memory_bytes=host.process_memory(state.pid) if state.pid else 0,
                 restarts=state.restarts,
                 detail="stopped" if stopped else seen.detail,
+                next_run=seen.detail.removeprefix("next run ") if member.target.kind == "timer" and not stopped else "",
             )
         )
     return rows

@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from neurmatic.errors import CommandError, ConfigurationError
+from neurmatic.errors import CommandError, ConfigurationError, NeurmaticError
 from neurmatic.hosts.base import Host
 from neurmatic.releases import members, running
 from neurmatic.releases import release as releases
-from neurmatic.releases.certificates import ensure_certificate
+from neurmatic.releases.certificate import LOCAL, moment
+from neurmatic.releases.certificates import Certificates
 from neurmatic.releases.edge import Edge
 from neurmatic.releases.events import EventLog, actor
 from neurmatic.releases.facts import Desired, check_commands, check_ports, desired, gather, write_mark
@@ -21,7 +22,7 @@ from neurmatic.render.environment import SecretValues, environment
 from neurmatic.render.file import Files
 from neurmatic.render.stack import Context
 from neurmatic.runtimes.native import cluster
-from neurmatic.runtimes.native.programs import find_programs, program_version
+from neurmatic.runtimes.native.programs import find_modules, find_programs, program_version
 from neurmatic.runtimes.native.supervisor import Supervisor
 from neurmatic.stack.instance import Instance
 from neurmatic.stack.layout import Layout
@@ -34,6 +35,7 @@ class Up:
 
     Args:
         user: the account that runs everything; None when the tool itself isn't root.
+        tool: the command line by which the stack's timers call the tool for it.
     """
 
     host: Host
@@ -41,12 +43,12 @@ class Up:
     stack: Stack
     reporter: Reporter
     user: str | None
+    tool: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.runtime = Supervisor(self.host, self.layout)
         self.events = EventLog(self.host, self.layout)
         self.instances = {one.name: one for one in self.stack.instances()}
-        self.missing: set[str] = set()  # instances that this run has yet to start
 
     def up(self) -> Plan:
         """Bring the stack up; when this returns, every instance is healthy.
@@ -91,6 +93,7 @@ class Up:
             prepare_state(self.host, self.layout, self.user)
             with self.events.recorded("restart", service=service):
                 self._prepare()
+                self.edge.prepare(())
                 for one in chosen:
                     self._restart(Step("restart", one.name, "asked for"))
         return [one.name for one in chosen]
@@ -101,32 +104,38 @@ class Up:
         check_commands(self.host, self.stack, self.layout)
         self._check_account()
         self.programs = find_programs(self.host, self.stack, self.layout)
+        self.modules = find_modules(self.host)
         self.release = releases.identify(self.host, self.stack.release, self.layout.project)
+        nginx = self.programs["nginx"]
+        self.edge = Edge(self.host, self.layout, self.stack, self.runtime, nginx, self.user)
+        self.certificates = Certificates(
+            self.host, self.layout, self.stack, self.edge, self.events, self.reporter, self.user
+        )
 
     def _prepare(self) -> None:
         secrets = ensure_secrets(self.host, self.layout, self.stack)
-        if ensure_certificate(self.host, self.layout, self.stack, self.user):
-            self.reporter.say(f"certificate for {self.stack.identity.host}: made by the stack's own CA")
+        self.certificates.provide()
         self._desire(secrets)
         versions = {
-            name: program_version(self.host, path) for name, path in self.programs.items() if name != "runsvdir"
+            name: program_version(self.host, path)
+            for name, path in self.programs.items()
+            if name not in ("runsvdir", "lego", "snooze")
         }
         self.running = members.running_set(self.stack, self.release, self.programs, versions)
         password = secrets["REDIS_PASSWORD"].reveal() if self.stack.redis else ""
         prober = self.running.prober(self.host, self.layout, password, timeout=2)
-        nginx = self.programs["nginx"]
-        self.edge = Edge(self.host, self.layout, self.stack, self.release, self.runtime, nginx, self.user)
         self.gate = Gate(
             self.host, self.layout, self.stack, self.release, self.runtime, prober, self.events, self.reporter
         )
 
     def _desire(self, secrets: SecretValues) -> None:
         self.secrets = secrets
-        context = Context(self.layout, self.release, self.programs, secrets, self.user)
+        context = Context(self.layout, self.release, self.programs, secrets, self.user, self.modules, self.tool)
         self.desired: Desired = desired(self.host, self.stack, context)
 
     def _plan(self) -> Plan:
         facts = gather(self.host, self.layout, self.runtime, self.release, self.desired)
+        facts = replace(facts, certificate=self.certificates.to_ask())
         check_ports(self.host, self.stack, facts, self.instances)
         return make_plan(self.stack, self.release, self.desired.files, self.desired.marks, facts)
 
@@ -141,9 +150,11 @@ class Up:
             "restart": self._restart,
             "reload": self._reload,
             "remove": self._remove,
+            "issue": self._issue,
         }
-        self.missing = {step.subject for step in plan.steps if step.verb == "start"}
-        for name in self.missing:  # before runsvdir's first look, so that it takes all of them up at once
+        missing = {step.subject for step in plan.steps if step.verb == "start"}
+        self.edge.prepare(missing)
+        for name in missing:  # before runsvdir's first look, so that it takes all of them up at once
             self._write(name)
         steps = list(plan.steps)
         while steps:
@@ -211,26 +222,22 @@ class Up:
             self.runtime.start(one.name)
         for one in together:
             self._pass(one, begun)
-            self.missing.discard(one.name)
+            self.edge.let_in(one.name)
 
     def _restart(self, step: Step) -> None:
         """Lead requests around the instance, stop it, start it, and lead them back once it is healthy."""
         one = self.instances[step.subject]
         self.gate.await_needs(one)
         self.reporter.say(f"{one.name}: restarting, {step.why}")
-        led = self.edge.lead_around(one, frozenset(self.missing))
+        self.edge.lead_around(one, f"restarting, {step.why}")
         self.runtime.stop(one.name, grace=members.stop_timeout(self.stack, one))
         self._write(one.name)
         self._start([one])
-        if led:
-            self.edge.lead_back(frozenset(self.missing))
-            if not self.missing:
-                write_mark(self.host, self.layout, "edge", self.desired.marks["edge"])
 
     def _reload(self, step: Step) -> None:
         self._write(step.subject)
         self.edge.check()
-        self.runtime.reload(step.subject)
+        self.edge.reload()
         self._pass(self.instances[step.subject], time.monotonic())
 
     def _remove(self, step: Step) -> None:
@@ -238,6 +245,16 @@ class Up:
         self.runtime.stop(step.subject, grace=members.BUILT_IN_SECONDS)
         self.runtime.forget(step.subject)
         self.events.write("remove", "done", instance=step.subject)
+
+    def _issue(self, _: Step) -> None:
+        """Ask the CA. While one that it issued before is still valid, a failure only is said: the timer asks again."""
+        try:
+            self.certificates.renew()
+        except NeurmaticError as error:
+            current = self.certificates.current()
+            if current is None or current.source == LOCAL:
+                raise
+            self.reporter.say(f"! {error}\n  the certificate before serves until {moment(current.not_after)}")
 
     def _pass(self, one: Instance, begun: float) -> None:
         """Wait until the instance is healthy, then mark it as started with its current files."""
@@ -257,8 +274,10 @@ class Up:
         if one.kind == "redis":
             self.host.make_folder(self.layout.data / "redis", mode=0o700, owner=self.user)
         if one.kind == "edge":
-            self.host.make_folder(self.layout.run / "nginx", mode=0o700, owner=self.user)
             self.edge.check()
+        if one.kind == "timer" and not self.host.exists(self.layout.timers / one.name):
+            self.host.make_folder(self.layout.timers)
+            self.host.write(self.layout.timers / one.name, "")  # so that it begins with its next time, not at once
 
     def _check_account(self) -> None:
         """The services' account must exist, and reach what it is to run."""

@@ -1,9 +1,8 @@
 """The database's part of health: slow over 1000 ms, critical, and a hung server is answered for within the time limit."""
 
-import threading
 import time
 
-from neurmatic.readiness.checks.health_overall import checks_of, overall, said
+from neurmatic.readiness.checks.health_overall import checks_of, overall, said, slowed
 from neurmatic.readiness.finding import Evidence, Unverifiable
 from neurmatic.readiness.subject import Subject, eventually
 
@@ -30,19 +29,5 @@ def check(subject: Subject, evidence: Evidence) -> None:
         copy.signal("postgres", "CONT")
     eventually(lambda: overall(copy), lambda a: said(a) == (200, "healthy"), "healthy after PostgreSQL goes on", 20)
 
-    part = _slowed(subject)
+    part = slowed(copy, "postgres", "database", 1.3)
     evidence.expect(part.get("status") == "slow", f"suspended for 1.3 s in mid-question: {part}")
-
-
-def _slowed(subject: Subject) -> dict[str, object]:
-    """The database's part of an answer whose question met a server that was suspended for 1.3 s."""
-    copy = subject.rehearsal()
-    time.sleep(1.1)
-    copy.signal("postgres", "STOP")
-    wake = threading.Timer(1.3, copy.signal, ("postgres", "CONT"))
-    wake.start()
-    try:
-        part: dict[str, object] = checks_of(overall(copy, timeout=10)).get("database", {})
-        return part
-    finally:
-        wake.join()

@@ -1,5 +1,7 @@
 """Overall health: 200 healthy or degraded, 503 unhealthy, with database, redis, queues and memory; each state produced."""
 
+import threading
+import time
 from typing import Any
 
 from neurmatic.probes.http import Answer
@@ -7,6 +9,7 @@ from neurmatic.readiness.finding import Evidence
 from neurmatic.readiness.subject import Rehearsal, Subject, eventually
 
 QUICK = True
+TRIES = 10
 PARTS = {"database", "redis", "queues", "memory"}
 
 
@@ -33,6 +36,26 @@ def _produce(copy: Rehearsal, evidence: Evidence, server: str, expected: tuple[i
 def overall(copy: Rehearsal, timeout: float = 5) -> Answer:
     """The overall answer of the main service's first instance."""
     return copy.ask(copy.instances(copy.service()[0])[0], copy.health_path("overall"), timeout=timeout)
+
+
+def slowed(copy: Rehearsal, server: str, part: str, seconds: float) -> dict[str, Any]:
+    """The part of an answer whose question met the server while it was suspended for so many seconds.
+
+    An answer may be shared for a second, whoever asked for it, so it takes some tries until the question itself meets that.
+    """
+    seen: dict[str, Any] = {}
+    for attempt in range(TRIES):
+        time.sleep(1.0 + 0.13 * attempt)
+        copy.signal(server, "STOP")
+        wake = threading.Timer(seconds, copy.signal, (server, "CONT"))
+        wake.start()
+        try:
+            seen = checks_of(overall(copy, timeout=10)).get(part, {})
+        finally:
+            wake.join()
+        if seen.get("status") == "slow":
+            break
+    return seen
 
 
 def said(answer: Answer) -> tuple[int, str]:

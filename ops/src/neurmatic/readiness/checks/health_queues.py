@@ -69,8 +69,9 @@ def _failed(copy: Rehearsal, evidence: Evidence) -> None:
 
 def post(copy: Rehearsal, path: UrlPath, body: str, times: int) -> None:
     """Put jobs into a queue."""
+    one = copy.instances(copy.service()[0])[0]
     for _ in range(times):
-        answer = copy.get(path, method="POST", body=body.encode(), headers={"Content-Type": "application/json"})
+        answer = copy.ask(one, path, method="POST", body=body.encode(), headers={"Content-Type": "application/json"})
         if answer.status not in range(200, 300):
             raise Unverifiable(f"POST {path} answers {answer} {answer.body[:200]!r}", "correct [checks]")
 

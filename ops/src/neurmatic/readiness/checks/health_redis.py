@@ -1,9 +1,8 @@
 """Redis's part of health: slow over 500 ms, not critical; without it everything but its own features goes on."""
 
-import threading
 import time
 
-from neurmatic.readiness.checks.health_overall import checks_of, overall, said
+from neurmatic.readiness.checks.health_overall import checks_of, overall, said, slowed
 from neurmatic.readiness.finding import Evidence, Unverifiable
 from neurmatic.readiness.subject import Rehearsal, Subject, eventually
 
@@ -40,12 +39,7 @@ def _suspended(copy: Rehearsal, evidence: Evidence) -> None:
 
 
 def _slowed(copy: Rehearsal, evidence: Evidence) -> None:
-    time.sleep(1.1)
-    copy.signal("redis", "STOP")
-    wake = threading.Timer(0.7, copy.signal, ("redis", "CONT"))
-    wake.start()
-    part = checks_of(overall(copy, timeout=10)).get("redis", {})
-    wake.join()
+    part = slowed(copy, "redis", "redis", 0.7)
     evidence.expect(part.get("status") == "slow", f"suspended for 0.7 s in mid-question: {part}")
 
 

@@ -1,0 +1,58 @@
+"""So many requests of one client in progress at once; whoever is slow is cut off, and half-open connections, too."""
+
+import ssl
+from contextlib import ExitStack
+
+from neurmatic.probes.tls import opened, seconds_until_closed
+from neurmatic.readiness.finding import Evidence
+from neurmatic.readiness.refusals import expect_refusal
+from neurmatic.readiness.subject import Rehearsal, Subject
+
+QUICK = False
+MARGIN_SECONDS = 5.0
+
+
+def check(subject: Subject, evidence: Evidence) -> None:
+    copy = subject.rehearsal()
+    limits = copy.stack.edge.limits
+    route = copy.service()[1].routes[0]
+    client = copy.new_client()
+    with ExitStack() as held:
+        for _ in range(limits.connections):
+            _send(copy, held.enter_context(opened(copy.place(client))), "POST", route)
+        refused = copy.get(route, source=client)
+        evidence.expect(refused.status == 429, f"{limits.connections} requests in progress; one more: {refused.status}")
+        expect_refusal(evidence, refused)
+        other = copy.get(route, source=copy.new_client())
+        evidence.expect(other.status != 429, f"another client meanwhile: {other.status}")
+        probe = copy.get(copy.health_path("ready"), source=client)
+        evidence.expect(probe.status == 200, f"a health address for the first one: {probe.status}")
+    _slow(copy, evidence)
+
+
+def _slow(copy: Rehearsal, evidence: Evidence) -> None:
+    """Silent after the handshake, in mid-header, in mid-body, or dribbling a header: each is closed within its time limit."""
+    limits = copy.stack.edge.limits
+    route = copy.service()[1].routes[0]
+    with ExitStack() as held:
+        silent, header, body, slow = (held.enter_context(opened(copy.place(copy.new_client()))) for _ in range(4))
+        slow.sendall(f"GET {route} HTTP/1.1\r\nX-Slow: ".encode())
+        header.sendall(f"GET {route} HTTP/1.1\r\nHost: ".encode())
+        _send(copy, body, "POST", route)
+        for one, words, limit, drip in (
+            (slow, "a header that dribbles in", limits.header_seconds, b"x"),
+            (silent, "silent after the handshake", limits.header_seconds, b""),
+            (header, "stopped in mid-header", limits.header_seconds, b""),
+            (body, "stopped in mid-body", limits.body_seconds, b""),
+        ):
+            seconds = seconds_until_closed(one, limit + MARGIN_SECONDS, drip)
+            evidence.expect(
+                seconds is not None,
+                f"{words}: {'closed' if seconds is not None else 'still open after'} within {limit:g} s",
+            )
+
+
+def _send(copy: Rehearsal, connection: ssl.SSLSocket, method: str, path: str) -> None:
+    """A request whose body never comes to its end."""
+    host = f"{copy.stack.identity.host}:{copy.stack.edge.https_port}"
+    connection.sendall(f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 100\r\n\r\nx".encode())
