@@ -11,6 +11,8 @@ PYTHON := $(shell for p in /usr/bin/python3 python3 python3.13 python3.12 python
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 # The system's Node where it is new enough, else the one from PyPI in the environment.
 NODE_FITS := $(shell node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' 2>/dev/null && echo yes)
+# An ACME client and a scheduler for it, only where the stack file asks an ACME CA.
+ACME := $(shell grep -E '^ *certificates *= *"acme"' neurmatic.toml)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 BACKEND_FILES := $(shell find backend/src backend/pyproject.toml -type f -not -name '*.pyc' 2>/dev/null)
@@ -45,8 +47,11 @@ build: packages $(VENV)/.tool build/.wheel frontend/dist/.built ## make everythi
 
 .PHONY: packages
 packages:
-	@scripts/install-packages nginx:nginx redis-server:redis-server runsvdir:runit openssl:openssl curl:curl \
+	@scripts/install-packages nginx:nginx redis-server:redis-server runsvdir:runit openssl:openssl \
+		/usr/lib/nginx/modules/ngx_http_lua_module.so:libnginx-mod-http-lua \
+		/usr/lib/nginx/modules/ngx_http_brotli_filter_module.so:libnginx-mod-http-brotli-filter curl:curl \
 		'/usr/lib/postgresql/*/bin/postgres:postgresql' '/usr/share/doc/postgresql-contrib*:postgresql-contrib' \
+		$(if $(ACME),lego:lego snooze:snooze) \
 		$(if $(PYTHON),,python3:python3 /usr/lib/python3/dist-packages/ensurepip:python3-venv)
 
 $(UV): requirements/uv.txt
@@ -98,13 +103,13 @@ test: dev test-packages ## everything: lint, types, units, frontend, acceptance,
 	@rm -f .coverage .coverage.*
 	@$(MAKE) lint types
 	@$(MAKE) --jobs=3 --output-sync=target test-backend test-ops test-frontend
-	@$(MAKE) --jobs=3 --output-sync=target test-acceptance test-readiness test-platform
+	@$(MAKE) --jobs=3 --output-sync=target test-acceptance test-readiness test-edge test-certificates test-platform
 	@$(MAKE) test-browser
 	@$(MAKE) coverage
 
 .PHONY: test-packages
 test-packages:
-	@scripts/install-packages chromium:chromium certutil:libnss3-tools
+	@scripts/install-packages chromium:chromium certutil:libnss3-tools lego:lego snooze:snooze
 
 .PHONY: lint
 lint: dev ## ruff, import layers, the frontend's lint
@@ -130,12 +135,20 @@ test-frontend: dev ## the site's types and tests
 	@cd frontend && npm run --silent types:check && npm run --silent typecheck && npm run --silent test
 
 .PHONY: test-acceptance
-test-acceptance: dev ## the whole system, broken in every way that it must survive
-	@$(COVER) tests/acceptance
+test-acceptance: dev test-packages ## the whole system, broken in every way that it must survive
+	@$(COVER) tests/acceptance --ignore tests/acceptance/test_certificates.py
+
+.PHONY: test-certificates
+test-certificates: dev test-packages ## certificates issued and renewed by a real ACME server
+	@$(COVER) tests/acceptance/test_certificates.py tests/readiness/test_certificate_controls.py
+
+.PHONY: test-edge
+test-edge: dev ## the edge's readiness checks, green as rendered and red for each broken configuration
+	@$(COVER) tests/readiness/test_edge_controls.py
 
 .PHONY: test-readiness
 test-readiness: dev ## every readiness check, green on a whole application and red on each broken one
-	@$(COVER) tests/readiness
+	@$(COVER) tests/readiness/test_controls.py
 
 .PHONY: test-platform
 test-platform: dev ## this repository's stack, started and proven
@@ -178,7 +191,7 @@ bench: dev bench-packages build/bench-venv/.installed bench/peers/node_modules/.
 
 .PHONY: bench-packages
 bench-packages:
-	@scripts/install-packages wrk:wrk hyperfine:hyperfine
+	@scripts/install-packages wrk:wrk hyperfine:hyperfine h2load:nghttp2-client
 
 # An environment of the peers' own, so that the product's stays what it is.
 build/bench-venv/.installed: $(UV) requirements/bench.txt

@@ -2,24 +2,21 @@
 
 import json
 import ssl
-import subprocess
 import sys
 import urllib.request
 from pathlib import Path
 from statistics import median
 
 from peers import Target
+from tools import wrk
 
-CONCURRENCY = 32
 LIST = "/api/v1/articles?limit=20"
 WAYS = ("direct", "edge")
-SCRIPT = Path(__file__).with_name("wrk.lua")
-TIMEOUT_SECONDS = 10
 
 
 def endpoints(target: Target):
     """What is asked: the list of 20 articles, the first of them, and health."""
-    first = json.loads(_get(target.direct + LIST, None))["items"][0]["slug"]
+    first = json.loads(fetch(target.direct + LIST, None))["items"][0]["slug"]
     return {"list": LIST, "one": f"/api/v1/articles/{first}", "health": "/api/v1/health"}
 
 
@@ -33,7 +30,7 @@ def check_equal(targets: list[Target], paths: dict[str, str], ca: Path):
         expected = None
         for target in targets:
             for base in (target.direct, target.edge):
-                answer = json.loads(_get(base + path, tls))
+                answer = json.loads(fetch(base + path, tls))
                 said = answer["status"] if name == "health" else answer
                 expected = expected or said
                 if said != expected or (name == "list" and len(said["items"]) != 20):
@@ -52,7 +49,7 @@ def measure(targets: list[Target], paths: dict[str, str], rounds: int, seconds: 
     for number in range(rounds + 1):
         say(f"load, round {number} of {rounds}" if number else "load, warm-up")
         for cell in _turned(found, number, len(targets)):
-            run = _wrk(cell["url"], seconds if number else 1)
+            run = wrk(cell["url"], seconds if number else 1)
             if number:
                 cell["runs"].append(run)
     return [_summary(cell) for cell in found]
@@ -66,7 +63,7 @@ def _turned(cells, number, width):
 
 
 def _summary(cell):
-    figures = [run["per_second"] for run in cell["runs"]]
+    figures = [run.per_second for run in cell["runs"]]
     return {
         "way": cell["way"],
         "endpoint": cell["endpoint"],
@@ -75,21 +72,10 @@ def _summary(cell):
         "lowest": round(min(figures)),
         "highest": round(max(figures)),
         "rounds": [round(figure) for figure in figures],
-        "p99_ms": round(median(run["p99_ms"] for run in cell["runs"]), 1),
+        "p99_ms": round(median(run.p99_ms for run in cell["runs"]), 1),
     }
 
 
-def _wrk(url, seconds):
-    argv = ["wrk", "-t1", f"-c{CONCURRENCY}", f"-d{seconds}s", f"--timeout={TIMEOUT_SECONDS}s", "-s", SCRIPT, url]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"bench: wrk failed on {url}: {done.stdout}{done.stderr}")
-    run = json.loads(done.stdout.splitlines()[-1])
-    if run["errors"]:
-        sys.exit(f"bench: {run['errors']} of {run['requests']} requests to {url} failed; there is nothing to compare")
-    return run
-
-
-def _get(url, tls):
+def fetch(url, tls):
     with urllib.request.urlopen(url, timeout=10, context=tls if url.startswith("https") else None) as answer:
         return answer.read()

@@ -1,13 +1,13 @@
 """The peers: two processes each, on the platform's own database, behind an edge that is configured like the platform's."""
 
 import os
-import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from processes import await_answer, program, running
+from edges import rendered
+from processes import await_answer, running
 from stack import ROOT, Stack, write_queries
 
 from neurmatic.hosts.processes import free_ports
@@ -56,7 +56,7 @@ def all_started(stack: Stack, folder: Path, say) -> Iterator[list[Target]]:
         for name, (where, command) in PEERS.items():
             say(f"starting {name}")
             log = folder / f"{where}.log"
-            base = free_ports(PROCESSES + 2)
+            base = free_ports(PROCESSES)
             ports = range(base, base + PROCESSES)
             for port in ports:
                 argv = [word.format(port=port, pool=pool) for word in command.split()]
@@ -64,36 +64,6 @@ def all_started(stack: Stack, folder: Path, say) -> Iterator[list[Target]]:
                 stop.enter_context(running(argv, log, cwd=FOLDER / where, env=env))
             for port in ports:
                 await_answer(f"http://127.0.0.1:{port}{HEALTH}", log)
-            edge = _edge(stop, stack, list(ports), folder / where)
-            targets.append(Target(name, f"http://127.0.0.1:{base}", edge))
+            edge = stop.enter_context(rendered(stack, folder / where, list(ports)))
+            targets.append(Target(name, f"http://127.0.0.1:{base}", edge.url))
         yield targets
-
-
-def _edge(stop: ExitStack, stack: Stack, ports: list[int], folder: Path):
-    """Start an edge before these processes; returns its address."""
-    https, http = ports[-1] + 1, ports[-1] + 2
-    for part in ("nginx", "log"):
-        (folder / part).mkdir(parents=True)
-    config, log = folder / "nginx.conf", folder / "edge.log"
-    config.write_text(_edge_config(stack, ports, (https, http), folder))
-    # The platform's edge writes its access log through svlogd, which costs something; so do these.
-    logger = stop.enter_context(running([program("svlogd"), folder / "log"], log, stdin=subprocess.PIPE))
-    nginx = [program("nginx"), "-e", "stderr", "-c", config]
-    stop.enter_context(running(nginx, log, stdout=logger.stdin))
-    url = f"https://localhost:{https}"
-    await_answer(url + HEALTH, log, stack.platform.ca)
-    return url
-
-
-def _edge_config(stack: Stack, ports: list[int], own_ports, folder: Path):
-    """The platform's rendered edge, with these processes in place of its instances, and ports and folder of its own."""
-    rendered = (stack.platform.state / "config" / "nginx" / "nginx.conf").read_text()
-    changes = {
-        f"server 127.0.0.1:{old} ": f"server 127.0.0.1:{new} " for old, new in zip(stack.ports, ports, strict=True)
-    }
-    changes |= {f":{old}": f":{new}" for old, new in zip(stack.edge_ports, own_ports, strict=True)}
-    changes[f"{stack.platform.state}/run"] = str(folder)
-    for old, new in changes.items():
-        assert old in rendered, f"the edge's configuration has no {old!r} any more"
-        rendered = rendered.replace(old, new)
-    return rendered

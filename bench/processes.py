@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from neurmatic.stack.layout import SYSTEM_PATH
@@ -42,6 +42,27 @@ def _end(process):
             process.wait(timeout=END_SECONDS)
         except subprocess.TimeoutExpired:
             continue
+
+
+@contextmanager
+def apart(behind: list[int], before: list[int]) -> Iterator[None]:
+    """Half of the cores for the processes behind, the others for those before them and what is started meanwhile."""
+    cores = sorted(os.sched_getaffinity(0))
+    half = len(cores) // 2
+    before = [os.getpid(), *before]
+    _put(behind, cores[:half] or cores)
+    _put(before, cores[half:])
+    try:
+        yield
+    finally:
+        _put([*behind, *before], cores)
+
+
+def _put(pids, cores):
+    for pid in pids:
+        for thread in Path(f"/proc/{pid}/task").glob("*"):
+            with suppress(ProcessLookupError):  # it has ended meanwhile
+                os.sched_setaffinity(int(thread.name), cores)
 
 
 def await_answer(url, log: Path, ca=None):

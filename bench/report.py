@@ -2,9 +2,10 @@
 
 from statistics import median
 
+import edge_report
 from commands import AIMS
-from load import CONCURRENCY
 from peers import PROCESSES
+from tools import CONCURRENCY
 
 LIMIT, OURS = "limit", "platform"
 LIST_SHARE = 0.85
@@ -38,6 +39,8 @@ def judged(results):
         if limit := AIMS.get(one["command"]):
             times = one["times_empty"]
             aims.append(_aim(f"{one['command']}: under {limit}x an empty Python", f"{times:.1f}x", met=times < limit))
+    if edge := results.get("edge"):
+        aims += [_aim(what, value, met=met) for what, value, met in edge_report.aims(edge)]
     return aims
 
 
@@ -53,6 +56,8 @@ def tables(results):
         if cells:
             yield title, *_throughput(cells)
             yield f"The platform against each, {way}", *_ratios(cells)
+    if edge := results.get("edge"):
+        yield from edge_report.tables(edge)
     if commands := results.get("commands"):
         rows = [(one["command"], f"{one['seconds'] * 1000:.0f} ms", f"{one['times_empty']:.1f}x") for one in commands]
         yield "Commands", ("command", "median", "against an empty Python"), rows

@@ -18,7 +18,23 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from live_platform import PORTS, Platform  # noqa: E402  the tests' own way to start it
 
-CONNECTIONS = 150  # the platform's, and two processes of each peer at POOL_SIZE
+OPEN = """
+# One client asks for everything here. Connections: the platform's, and two processes of each peer at POOL_SIZE.
+[environments.production.edge.limits]
+rate = 100_000
+burst = 100_000
+connections = 10_000
+[environments.production.postgres]
+max_connections = 150
+"""
+UNCACHED = """
+[environments.production.edge.cache]
+paths = []
+"""
+CACHED = """
+[environments.production.edge.cache]
+seconds = 3600
+"""
 APPLICATION = ("api", "worker")
 MAKE_PHASES = {
     "Python environment": ".venv/bin/uv",
@@ -42,13 +58,17 @@ class Stack:
 
     @property
     def edge_ports(self):
-        """The edge's ports: https, http."""
-        return [int(self.edge.rpartition(":")[2]) - 443 + offset for offset in (PORTS["8443"], PORTS["8080"])]
+        """The edge's ports: https, http, control."""
+        return [int(self.edge.rpartition(":")[2]) - 443 + PORTS[port] for port in ("8443", "8080", "8081")]
 
     @property
     def ports(self):
         """Ports of the API's instances."""
         return [int(row["address"].rpartition(":")[2]) for row in self.services if row["service"] == "api"]
+
+    def pid(self, instance):
+        """The instance's process as it is now."""
+        return next(row["pid"] for row in self.platform.json("status")["services"] if row["instance"] == instance)
 
     def variable(self, name):
         """A variable of the API's environment."""
@@ -56,13 +76,13 @@ class Stack:
 
 
 @contextmanager
-def started(say) -> Iterator[Stack]:
-    """The whole platform, started from nothing, and gone at the end."""
-    platform = Platform()
+def started(say, *, cached=False) -> Iterator[Stack]:
+    """The whole platform, started from nothing, and gone at the end.
+
+    Its edge limits nobody. `cached`: it keeps answers, for longer than a run takes; else it sends on every request.
+    """
+    platform = Platform(OPEN + (CACHED if cached else UNCACHED))
     try:
-        text = platform.file.read_text()
-        assert "[postgres]\n" in text, "neurmatic.toml has no [postgres] section any more"
-        platform.file.write_text(text.replace("[postgres]\n", f"[postgres]\nmax_connections = {CONNECTIONS}\n"))
         say("starting the platform")
         platform.run("up", "--environment", "production")
         yield Stack(platform, platform.json("status")["services"])
