@@ -1,5 +1,7 @@
 """Every check goes red against a broken copy, for the reason that was broken, and green against a whole one."""
 
+import inspect
+
 import pytest
 
 from neurmatic.readiness.catalogue import claims
@@ -59,6 +61,11 @@ def test_check_is_green_for_an_application_that_keeps_the_contract(examine, slug
 def test_every_check_has_a_negative_control():
     controlled = {slug for slug, _, _ in CONTROLS} | {"stack.health-gates", "health.command"}
     assert set(CHECKED) == controlled
+
+
+def test_a_quick_check_breaks_nothing_and_needs_no_copy():
+    quick = [check for claim in claims() if (check := find_check(claim)) and check.quick]
+    assert quick and not [check for check in quick if "rehearsal()" in inspect.getsource(inspect.getmodule(check.run))]
 
 
 def test_a_check_that_sees_nothing_or_breaks_down_has_shown_nothing():

@@ -3,7 +3,7 @@
 from neurmatic.readiness.finding import Evidence
 from neurmatic.readiness.subject import Subject
 
-QUICK = True
+QUICK = False
 
 
 def check(subject: Subject, evidence: Evidence) -> None:

@@ -8,7 +8,7 @@ from neurmatic.probes.http import Answer
 from neurmatic.readiness.finding import Evidence
 from neurmatic.readiness.subject import Rehearsal, Subject, eventually
 
-QUICK = True
+QUICK = False
 TRIES = 10
 PARTS = {"database", "redis", "queues", "memory"}
 
