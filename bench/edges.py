@@ -36,8 +36,8 @@ http {{
     tcp_nopush on;
     keepalive_requests 1000000;
     access_log {log};
-    ssl_certificate {tls}/cert.pem;
-    ssl_certificate_key {tls}/key.pem;
+    ssl_certificate {certificate};
+    ssl_certificate_key {certificate};
     ssl_protocols TLSv1.2 TLSv1.3;
     ssl_session_cache shared:tls:50m;
     server {{
@@ -143,7 +143,7 @@ def _write_config(stack: Stack, folder: Path, own_ports, changes):
 
 def _write_upstreams(stack: Stack, folder: Path, ports):
     """The guard's lists of the platform's instances, with these in their place; beyond them nobody."""
-    for path in (stack.platform.state / "run" / "upstreams").glob("*.conf"):
+    for path in (stack.layout.upstreams).glob("*.conf"):
         lines = path.read_text().splitlines()
         renamed = [
             line.replace(f":{old} ", f":{new} ") for line, old, new in zip(lines, stack.ports, ports, strict=False)
@@ -162,7 +162,7 @@ def plain(stack: Stack, folder: Path, path: str, body: bytes, *, logs: bool) -> 
     file.parent.mkdir(parents=True)
     file.write_bytes(body)
     config, log, access = folder / "nginx.conf", folder / "nginx.log", folder / "access.log"
-    places = {"folder": folder, "tls": stack.platform.state / "tls", "log": access if logs else "off"}
+    places = {"folder": folder, "certificate": stack.layout.certificate, "log": access if logs else "off"}
     config.write_text(PLAIN.format(**places, https=own, control=own + 1))
     with running([program("nginx"), "-e", "stderr", "-c", config], log) as nginx:
         url = f"https://localhost:{own}"

@@ -53,7 +53,7 @@ def _seen(stack: Stack, pid, sent):
 def _await_well(stack: Stack):
     """Wait until the edge sends requests to every instance."""
     until = time.monotonic() + WELL_SECONDS
-    lists = list((stack.platform.state / "run" / "upstreams").glob("*.conf"))
+    lists = list(stack.layout.upstreams.glob("*.conf"))
     while any(" down;" in path.read_text() for path in lists) or stack.platform.run("status", check=False).returncode:
         if time.monotonic() > until:
             sys.exit(f"bench: not every instance is well again after {WELL_SECONDS} s")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from neurmatic.hosts.processes import memory_bytes, tree
+from neurmatic.stack.layout import Layout
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
@@ -55,6 +56,11 @@ class Stack:
     @property
     def edge(self):
         return self.platform.url
+
+    @property
+    def layout(self):
+        """Where its state lies."""
+        return Layout(self.platform.state, ROOT)
 
     @property
     def edge_ports(self):
