@@ -29,5 +29,5 @@ def check(subject: Subject, evidence: Evidence) -> None:
         copy.signal("postgres", "CONT")
     eventually(lambda: overall(copy), lambda a: said(a) == (200, "healthy"), "healthy after PostgreSQL goes on", 20)
 
-    part = slowed(copy, "postgres", "database", 1.3)
-    evidence.expect(part.get("status") == "slow", f"suspended for 1.3 s in mid-question: {part}")
+    part = slowed(copy, "postgres", "database", 1.8)
+    evidence.expect(part.get("status") == "slow", f"suspended for 1.8 s in mid-question: {part}")

@@ -50,7 +50,9 @@ def slowed(copy: Rehearsal, server: str, part: str, seconds: float) -> dict[str,
         wake = threading.Timer(seconds, copy.signal, (server, "CONT"))
         wake.start()
         try:
-            seen = checks_of(overall(copy, timeout=10)).get(part, {})
+            while wake.is_alive() and seen.get("status") != "slow":
+                seen = checks_of(overall(copy, timeout=10)).get(part, {})
+                time.sleep(0.03)
         finally:
             wake.join()
         if seen.get("status") == "slow":

@@ -39,8 +39,8 @@ def _suspended(copy: Rehearsal, evidence: Evidence) -> None:
 
 
 def _slowed(copy: Rehearsal, evidence: Evidence) -> None:
-    part = slowed(copy, "redis", "redis", 0.7)
-    evidence.expect(part.get("status") == "slow", f"suspended for 0.7 s in mid-question: {part}")
+    part = slowed(copy, "redis", "redis", 0.9)
+    evidence.expect(part.get("status") == "slow", f"suspended for 0.9 s in mid-question: {part}")
 
 
 def _killed(copy: Rehearsal, evidence: Evidence) -> None:
