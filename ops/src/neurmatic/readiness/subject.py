@@ -132,6 +132,7 @@ class Subject:
             self._copy = Rehearsal(up.host, up.layout, up.stack, up)
         else:
             settle(self._copy.up)
+        self._copy.await_requests()
         return self._copy
 
     def close(self) -> None:
