@@ -4,7 +4,7 @@ import itertools
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -157,6 +157,10 @@ class Rehearsal(View):
             yield Rehearsal(self.host, self.layout, stack, up)
         finally:
             self.up.up()
+
+    def unlimited(self) -> AbstractContextManager["Rehearsal"]:
+        """The copy without its limits on a client, for checks that are about something else."""
+        return self.changed(limits=self.stack.edge.limits.replace(rate=10_000, burst=10_000, connections=1_000))
 
     def stop(self, name: str) -> None:
         self.up.runtime.stop(name, grace=10)

@@ -5,6 +5,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 HIGHEST_PORT = 65535
+NGINX_UNITS = {"k": 1024, "m": 1024**2}
 SIZE_UNITS = {"kB": 1024, "MB": 1024**2, "GB": 1024**3}
 
 
@@ -21,6 +22,11 @@ class Section(BaseModel):
 def size_bytes(size: str) -> int:
     """Bytes in a size such as ``512MB``; powers of 1024, as PostgreSQL and Redis read them."""
     return int(size[:-2]) * SIZE_UNITS[size[-2:]]
+
+
+def nginx_bytes(size: str) -> int:
+    """Bytes in a size as nginx writes it, such as ``10m``."""
+    return int(size[:-1]) * NGINX_UNITS[size[-1]]
 
 
 def _ordered(ports: str) -> str:

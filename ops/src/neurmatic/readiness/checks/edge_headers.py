@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from neurmatic.probes.http import Answer, request
 from neurmatic.readiness.finding import Evidence
 from neurmatic.readiness.subject import Rehearsal, Subject
+from neurmatic.stack.section import nginx_bytes
 
 QUICK = False
 HTTPS_ONLY = "Strict-Transport-Security"  # RFC 6797, 7.2: not over plain HTTP
@@ -30,7 +31,7 @@ def _kinds(copy: Rehearsal) -> Iterator[tuple[str, Answer, bool]]:
     edge = copy.stack.edge
     route = copy.service()[1].routes[0]
     ready = copy.health_path("ready")
-    long = "x" * (int(edge.limits.header_size[:-1]) * 1024 + 500)
+    long = "x" * (nginx_bytes(edge.limits.header_size) + 500)
     yield "the front page", copy.get("/"), True
     yield "a service's answer", copy.get(ready), True
     yield "a service's not found", copy.get(f"{route}neurmatic-nowhere"), True
@@ -42,7 +43,7 @@ def _kinds(copy: Rehearsal) -> Iterator[tuple[str, Answer, bool]]:
     yield "a preflight", copy.get(route, method="OPTIONS", headers={"Access-Control-Request-Method": "POST"}), True
     plain = f"http://{copy.stack.identity.host}:{edge.http_port}/x"
     yield "the redirect to HTTPS", request(plain, address=copy.address), False
-    size = int(edge.body_size[:-1]) * {"k": 1024, "m": 1024**2}[edge.body_size[-1]]
+    size = nginx_bytes(edge.body_size)
     yield "a body that is too large", copy.get(route, method="POST", body=b"x" * (size + 1), timeout=20), True
     yield "a header that is too large", copy.get(route, headers={"X-Long": long}), True
     yield "an address that is too long", copy.get("/" + long), True

@@ -20,7 +20,7 @@ def check(subject: Subject, evidence: Evidence) -> None:
     ones = copy.instances(copy.service()[0])
     if len(ones) < 2:
         raise Unverifiable("there is one instance only", "set instances = 2")
-    with copy.changed(limits=copy.stack.edge.limits.replace(rate=10_000, burst=10_000, connections=1_000)) as free:
+    with copy.unlimited() as free:
         free.await_requests()
         _reuse(free, evidence)
         _fewest(free, evidence)

@@ -3,18 +3,18 @@
 from neurmatic.probes.http import Answer
 from neurmatic.readiness.finding import Evidence, Unverifiable
 from neurmatic.readiness.subject import Rehearsal, Subject
+from neurmatic.stack.section import nginx_bytes
 
 QUICK = False
 HURRIED_SECONDS = 5.0
-UNITS = {"k": 1024, "m": 1024**2}
 
 
 def check(subject: Subject, evidence: Evidence) -> None:
     copy = subject.rehearsal()
     edge = copy.stack.edge
     route = copy.service()[1].routes[0]
-    largest = _bytes(edge.body_size)
-    long = "x" * (_bytes(edge.limits.header_size) + 1000)
+    largest = nginx_bytes(edge.body_size)
+    long = "x" * (nginx_bytes(edge.limits.header_size) + 1000)
     _expect(
         evidence,
         f"a body of {largest + 1} bytes",
@@ -61,7 +61,3 @@ def _expect(evidence: Evidence, words: str, answer: Answer, status: int) -> None
         answer.status == status and ours,
         f"{words}: {answer.status or answer.error}, {answer.headers.get('content-type')}{'' if ours else ', not the error body of the edge'}",
     )
-
-
-def _bytes(size: str) -> int:
-    return int(size[:-1]) * UNITS[size[-1]]
