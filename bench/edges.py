@@ -115,7 +115,7 @@ def rendered(stack: Stack, folder: Path, ports: list[int], changes=()) -> Iterat
     with ExitStack() as stop:
         # The platform's edge writes its access log through svlogd, which costs something; so do these.
         logger = stop.enter_context(
-            running([program("svlogd"), "-b", str(LOG_BUFFER), folder / "log"], log, stdin=subprocess.PIPE)
+            running([program("svlogd"), "-b", str(LOG_BUFFER), "-r", "?", folder / "log"], log, stdin=subprocess.PIPE)
         )
         argv = [program("nginx"), "-e", "stderr", "-c", folder / CONFIG / "nginx.conf"]
         nginx = stop.enter_context(running(argv, log, stdout=logger.stdin))

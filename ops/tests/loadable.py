@@ -1,14 +1,13 @@
-"""Servers that behave in the ways a load must account for."""
+"""Servers that behave in the ways a load must account for, and the account."""
 
 import asyncio
+import math
 import ssl
 import threading
-from datetime import UTC, datetime, timedelta
 
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from throwaway import write_certificate
+
+from neurmatic.probes.ledger import summarize
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Instance: api-1\r\n\r\nhello"
 
@@ -98,22 +97,16 @@ async def silent(server, reader, writer):
 
 def certificate(folder):
     """A self-signed certificate for localhost: its file, and a server's context."""
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, SHA256())
-    )
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "ca.pem").write_bytes(made.public_bytes(Encoding.PEM))
-    (folder / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    made, key = write_certificate(folder)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(folder / "ca.pem", folder / "key.pem")
-    return folder / "ca.pem", context
+    context.load_cert_chain(made, key)
+    return made, context
+
+
+def accounted(ledger):
+    """The summary of a ledger that has exactly one entry for each due request."""
+    assert [round(one.due * ledger.rate, 3) for one in ledger.entries] == list(range(len(ledger.entries)))
+    assert len(ledger.entries) == math.ceil(ledger.rate * ledger.seconds - 1e-9)
+    summary = summarize(ledger)
+    assert sum(summary.answered.values()) + sum(summary.lost.values()) == summary.due == len(ledger.entries)
+    return summary

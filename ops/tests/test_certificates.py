@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from throwaway import write_certificate
 
 from neurmatic.errors import CommandError, ConfigurationError, NeurmaticError
 from neurmatic.hosts.base import Result
@@ -163,6 +165,20 @@ def test_ones_own_files_are_checked_before_anything_changes(layout):
     made = authority.make_leaf(HOST, layout, "x", ("a.example",), 9)
     (layout.project / "k.pem").write_text(made)
     (layout.project / "c.pem").write_text(made)
+    one.provide()
+    assert one.current().source == "files"
+
+
+def test_ones_own_rsa_key_is_refused_and_what_serves_stays(layout):
+    text = STACK.replace("a.example", "localhost")
+    of(layout, text).provide()
+    before = layout.certificate.read_text()
+    write_certificate(layout.project, rsa.generate_private_key(65537, 2048))
+    one = of(layout, text + '[tls]\ncertificates = "files"\ncertificate = "ca.pem"\nkey = "key.pem"\n')
+    with pytest.raises(NeurmaticError, match="its key is RSAPublicKey; the edge takes EC keys, as `openssl genpkey"):
+        one.provide()
+    assert layout.certificate.read_text() == before
+    write_certificate(layout.project)
     one.provide()
     assert one.current().source == "files"
 

@@ -32,13 +32,10 @@ SETTINGS = Settings(
 
 
 def line(seconds_ago=10, **fields):
-    """A line of the access log as nginx writes it; `status` as its three digits."""
-    status = f"{fields.pop('status', 200):03}"
+    """A line of the access log as the edge writes it."""
     moment = (NOW - timedelta(seconds=seconds_ago)).isoformat()
     known = {"time": moment, "uri": "/", "seconds": 0.01, "upstream": "", "cache": "", "rate": "", "connections": ""}
-    return json.dumps(known | {"refused": "", "status": "STATUS"} | fields, separators=(",", ":")).replace(
-        '"STATUS"', status
-    )
+    return json.dumps(known | {"refused": "", "status": 200} | fields, separators=(",", ":"))
 
 
 @pytest.mark.parametrize(
@@ -66,7 +63,6 @@ def line(seconds_ago=10, **fields):
             {"retried": 2, "answered": {"127.0.0.1:8100": 2, "127.0.0.1:8101": 1}},
         ),
         (["2026/07/01 12:00:00 [warn] 5#5: *1 upstream timed out", line(), '{"time":"2026-07-', "", "{}", "[1]"], {"requests": 1}),
-        ([line(uri='/"status":007')], {"requests": 1, "statuses": {"2xx": 1}}),
     ],
 )  # fmt: skip
 def test_lines_become_figures(lines, expected):

@@ -14,7 +14,10 @@ draining = threading.Event()
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
-    def do_GET(self):
+    def do_POST(self):
+        self.do_GET(len(self.rfile.read(int(self.headers["Content-Length"]))))
+
+    def do_GET(self, received=0):
         if self.path.startswith("/slow"):
             time.sleep(2)
         status = 503 if self.path == "/ready" and (draining.is_set() or os.path.exists("unready")) else 200
@@ -23,6 +26,7 @@ class Handler(BaseHTTPRequestHandler):
                 "instance": os.environ["NEURMATIC_INSTANCE"],
                 "greeting": os.environ.get("GREETING", ""),
                 "host": self.headers["Host"],
+                "received": received,
             }
         ).encode()
         self.send_response(status)

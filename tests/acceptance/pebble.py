@@ -8,13 +8,9 @@ import ssl
 import subprocess
 import tempfile
 import time
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from throwaway import write_certificate
 
 FETCH = Path(__file__).parents[1] / "fetch-pebble"
 CACHE = Path(__file__).parents[2] / "build" / "pebble"
@@ -35,7 +31,7 @@ class Pebble:
         self.directory = f"https://localhost:{self.port}/dir"
         self.http_port, self.seconds, self.ocsp_port = http_port, seconds, ocsp_port
         self._processes = []
-        self._own_certificate()
+        self.certificate, self.key = write_certificate(self.folder)
         self._start_one(
             "pebble-challtestsrv", "-dns01", f"127.0.0.1:{dns}", "-management", f"127.0.0.1:{dns_management}",
             "-defaultIPv6", "", "-http01", "", "-https01", "", "-tlsalpn01", "", "-doh", "",
@@ -48,8 +44,8 @@ class Pebble:
         config = {
             "listenAddress": f"127.0.0.1:{self.port}",
             "managementListenAddress": f"127.0.0.1:{self.management}",
-            "certificate": str(self.folder / "server.pem"),
-            "privateKey": str(self.folder / "server-key.pem"),
+            "certificate": str(self.certificate),
+            "privateKey": str(self.key),
             "httpPort": self.http_port,
             "tlsPort": 1,
             "ocspResponderURL": f"http://127.0.0.1:{self.ocsp_port}" if self.ocsp_port else "",
@@ -72,11 +68,11 @@ class Pebble:
                 time.sleep(0.1)
         # What an operator of a private CA has: one file with the root of its server and the root of what it issues.
         self.roots = self.folder / "roots.pem"
-        self.roots.write_text((self.folder / "server.pem").read_text() + root)
+        self.roots.write_text(self.certificate.read_text() + root)
 
     def ask(self, path):
         """A page of its management address, such as /intermediate-keys/0."""
-        context = ssl.create_default_context(cafile=self.folder / "server.pem")
+        context = ssl.create_default_context(cafile=self.certificate)
         connection = http.client.HTTPSConnection("localhost", self.management, context=context, timeout=5)
         connection.request("GET", path)
         return connection.getresponse().read().decode()
@@ -97,25 +93,6 @@ class Pebble:
             one = subprocess.Popen([CACHE / "usr" / "bin" / name, *words], stdout=log, stderr=log, env=env)
         self._processes.append(one)
         return one
-
-    def _own_certificate(self):
-        key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
-        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "pebble's own server")])
-        one = (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(hours=1))
-            .not_valid_after(now + timedelta(days=1))
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .sign(key, SHA256())
-        )
-        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        (self.folder / "server-key.pem").write_bytes(pem)
-        (self.folder / "server.pem").write_bytes(one.public_bytes(Encoding.PEM))
 
 
 def free_ports(count):

@@ -7,6 +7,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import time
 import urllib.error
 from contextlib import suppress
 
@@ -116,6 +117,135 @@ def test_a_dead_guard_and_a_configuration_that_was_not_loaded_are_seen(stack):
     assert f"nginx goes on with configuration {loaded}, 123456789abc lies there" in stack.run("edge", code=1)
     stack.run("restart", "edge")
     assert report(stack)["generation"]["on_disk"] == loaded
+
+
+HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))  # no settings of its own
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (HTTP2 + bytes((0, 0, 1, 1, 1, 0, 0, 0, 1, 0x82)), 0),  # headers that never come to their end: no answer
+        (b"GET /\r\n", 444),  # HTTP/0.9
+        (b"GET /", 400),
+        (b'GET /%22"\\"\x7f HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n', 200),
+        (b"GET /\xff\xc3\xa4 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 200),
+        (b'G"T / HTTP/1.1\r\n\r\n', 400),
+        (b"\x16\x03\x01\x00\x00", 400),
+    ],
+)
+def test_whatever_is_sent_a_line_of_the_log_is_strict_json(stack, sent, status):
+    log = stack.state / "logs" / "edge" / "current"
+    before = log.stat().st_size
+    tls = ssl.create_default_context(cafile=stack.roots)
+    tls.set_alpn_protocols(["h2"] if sent.startswith(HTTP2) else ["http/1.1"])
+    with (
+        socket.create_connection(("127.0.0.1", stack.ports["https"])) as raw,
+        tls.wrap_socket(raw, server_hostname="localhost") as one,
+    ):
+        one.sendall(sent)
+        one.settimeout(10 if status == 200 else 1)
+        with suppress(OSError):  # what is unfinished is left so
+            while one.recv(65536):
+                pass
+
+    def written():
+        lines = [line for line in log.read_bytes()[before:].splitlines(keepends=True) if line.startswith(b"{")]
+        return [strict(line) for line in lines if line.endswith(b"\n")]
+
+    eventually(lambda: status in [line["status"] for line in written()])
+    assert report(stack)["traffic"]["statuses"][f"{status // 100}xx"] >= 1
+
+
+def headers_frame(*more):
+    """HTTP/2: POST https://localhost/ and no end of the stream."""
+    block = b"\x83\x87\x84\x41\x09localhost" + b"".join(more)
+    return len(block).to_bytes(3, "big") + bytes((1, 4, 0, 0, 0, 1)) + block
+
+
+def limit_bodies(stack):
+    if "body_seconds" not in stack.file.read_text():
+        stack.edit("[edge]", '[edge]\nbody_size = "1m"\nlimits.body_seconds = 2')
+        stack.run("up")
+
+
+ONE_BYTE = bytes((0, 0, 1, 0, 0, 0, 0, 0, 1)) + b"x"  # HTTP/2: of the same stream's body
+CUT_OFF = bytes((3, 0, 0, 0, 0, 1))  # HTTP/2: RST_STREAM of it
+
+
+@pytest.mark.parametrize(
+    ("head", "drip"),
+    [
+        (b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n", b"x"),
+        (b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+        (HTTP2 + headers_frame(b"\x0f\x0d\x041000"), ONE_BYTE),
+        (HTTP2 + headers_frame(), ONE_BYTE),
+    ],
+    ids=["length", "chunks", "http2-length", "http2"],
+)
+def test_a_body_that_dribbles_in_is_cut_off(stack, head, drip):
+    limit_bodies(stack)
+    tls = ssl.create_default_context(cafile=stack.roots)
+    tls.set_alpn_protocols(["h2"] if head.startswith(HTTP2) else ["http/1.1"])
+    seen = b""
+    with (
+        socket.create_connection(("127.0.0.1", stack.ports["https"])) as raw,
+        tls.wrap_socket(raw, server_hostname="localhost") as one,
+    ):
+        one.settimeout(0.2)
+        one.sendall(head)
+
+        def cut_off():
+            nonlocal seen
+            read = None
+            with suppress(TimeoutError):
+                one.sendall(drip)
+                read = one.recv(65536)
+            seen += read or b""
+            return read == b"" or CUT_OFF in seen
+
+        eventually(cut_off)
+    assert b"HTTP/1.1 200" not in seen
+
+
+@pytest.mark.parametrize("version", ["--http1.1", "--http2"])
+@pytest.mark.parametrize(
+    "header",
+    [["--header", "Content-Length: 100000", "--header", "Transfer-Encoding:"], []],
+    ids=["length", "no-length"],
+)
+def test_a_body_that_takes_its_time_arrives(stack, version, header):
+    """20 kB a second, for longer than a client may be silent."""
+    limit_bodies(stack)
+    words = ["curl", "--silent", "--show-error", "--cacert", stack.roots, version, *header]
+    words += ["--request", "POST", "--upload-file", "-", f"{stack.url}/"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as client:
+        for _ in range(20):
+            client.stdin.write(b"x" * 5000)
+            client.stdin.flush()
+            time.sleep(0.25)
+        answer, _ = client.communicate(timeout=20)
+    assert json.loads(answer)["received"] == 100_000
+
+
+@pytest.mark.parametrize("version", ["--http1.1", "--http2"])
+def test_a_body_that_did_not_say_how_long_it_is_gets_no_longer_than_allowed(stack, version):
+    limit_bodies(stack)
+    words = ["curl", "--silent", "--cacert", stack.roots, version, "--write-out", "\n%{http_code}"]
+    done = subprocess.run(
+        [*words, "--request", "POST", "--upload-file", "-", f"{stack.url}/"],
+        input=b"x" * 2_000_000,
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    body, _, status = done.stdout.rpartition(b"\n")
+    assert status == b"413" and json.loads(body)["title"] == "The request is too large", done
+
+
+def strict(line):
+    """As JSON is written down: UTF-8, and no constants of Python's own."""
+    return json.loads(line.decode("utf-8", errors="strict"), parse_constant=pytest.fail)
 
 
 def test_without_an_edge_it_says_what_to_do(new):

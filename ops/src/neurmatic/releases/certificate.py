@@ -103,7 +103,8 @@ def unfit(new: CertificateFacts, now: datetime, names: tuple[str, ...]) -> str:
     if not new.not_before <= now < new.not_after:
         return f"it is valid from {moment(new.not_before)} to {moment(new.not_after)}, which is not now"
     # The edge's cipher suites are for EC keys; with another one, TLS 1.2 would have none.
-    return "" if new.key.startswith("EC ") else f"its key is {new.key}; the edge takes EC keys"
+    how = "the edge takes EC keys, as `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256` makes them"
+    return "" if new.key.startswith("EC ") else f"its key is {new.key}; {how}"
 
 
 def decide(

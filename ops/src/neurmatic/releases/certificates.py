@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from neurmatic.errors import ConfigurationError, NeurmaticError
 from neurmatic.hosts.base import Host
-from neurmatic.probes.certificate import handshake
+from neurmatic.probes.tls import handshake
 from neurmatic.releases import acme, authority
 from neurmatic.releases.certificate import (
     FILES,
@@ -28,7 +28,7 @@ from neurmatic.releases.certificate import (
 from neurmatic.releases.edge import Edge
 from neurmatic.releases.events import EventLog
 from neurmatic.releases.facts import read_mark, write_mark
-from neurmatic.releases.members import edge_address
+from neurmatic.releases.members import edge_place
 from neurmatic.releases.plan import certificate_digest
 from neurmatic.releases.project import Reporter
 from neurmatic.runtimes.native.supervisor import Supervisor
@@ -115,8 +115,7 @@ class Certificates:
 
     def serial_served(self) -> str:
         """The serial number that a client sees now; empty when there is no handshake."""
-        port, name = self.stack.edge.https_port, self.stack.identity.host
-        return handshake(edge_address(self.stack), port, name, ca=self.layout.trust).serial
+        return handshake(edge_place(self.stack, self.layout)).serial
 
     def _source(self) -> str:
         return {"local": LOCAL, "files": FILES}.get(self.stack.tls.certificates, self.stack.tls.acme_directory)

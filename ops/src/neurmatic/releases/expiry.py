@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from neurmatic.errors import ConfigurationError, NeurmaticError
-from neurmatic.probes.certificate import handshake
 from neurmatic.probes.health import next_run
+from neurmatic.probes.tls import handshake
 from neurmatic.releases.certificate import LOCAL, CertificateFacts, facts, moment, unusable
 from neurmatic.releases.certificates import Certificates
-from neurmatic.releases.members import edge_address
+from neurmatic.releases.members import edge_place
 from neurmatic.stack.layout import Layout
 from neurmatic.stack.model import Stack
 
@@ -80,9 +80,9 @@ def served(stack: Stack, layout: Layout) -> CertificateFacts:
     Raises:
         NeurmaticError: there is no handshake.
     """
-    hand = handshake(edge_address(stack), stack.edge.https_port, stack.identity.host, ca=layout.trust)
+    hand = handshake(edge_place(stack, layout))
     if hand.certificate is None:
-        raise NeurmaticError(f"no handshake with {stack.identity.host}: {hand.refused}", "neurmatic up")
+        raise NeurmaticError(f"no handshake with {stack.identity.host}: {hand.error}", "neurmatic up")
     return facts(hand.certificate, "")
 
 

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from neurmatic.probes.health import Target
+from neurmatic.probes.tls import Place
 from neurmatic.releases.running import Member, RunningSet
 from neurmatic.stack.instance import Instance
+from neurmatic.stack.layout import Layout
 from neurmatic.stack.model import Stack
 from neurmatic.stack.trusted import cdns
 
@@ -24,6 +26,11 @@ _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  where to ask
 def edge_address(stack: Stack) -> str:
     """Where to ask the edge from its own machine."""
     return _ANY_ADDRESS.get(stack.edge.listen, stack.edge.listen)
+
+
+def edge_place(stack: Stack, layout: Layout, source: str | None = None) -> Place:
+    """The edge, as a client on its own machine connects to it, from the address `source`."""
+    return Place(edge_address(stack), stack.edge.https_port, stack.identity.host, layout.trust, source)
 
 
 def target(stack: Stack, one: Instance) -> Target:

@@ -13,7 +13,6 @@ from neurmatic.probes.ledger import percentile
 FROM_CACHE = ("HIT", "STALE", "UPDATING")
 """What X-Cache says of an answer that no service was waited for."""
 UPGRADED = 101
-_PADDED_STATUS = re.compile(r'"status":0+(\d)')
 _BETWEEN_ADDRESSES = re.compile(r", | : ")
 
 
@@ -90,8 +89,8 @@ def _requests(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
     for line in lines:
         if not line.startswith("{"):
             continue
-        try:  # nginx pads: 000 where there was no answer, 009 for HTTP/0.9; in JSON these are no numbers
-            one = json.loads(_PADDED_STATUS.sub(r'"status":\1', line, count=1))
+        try:
+            one = json.loads(line)
         except ValueError:
             continue
         if {"time", "status", "seconds"} <= one.keys():

@@ -16,7 +16,7 @@ from neurmatic.stack.model import Stack
 
 FOLDER = "config/nginx"
 CONFIG = f"{FOLDER}/nginx.conf"
-LUA = ("cache", "credentials", "errors")
+LUA = ("body", "cache", "credentials", "errors")
 _NEVER_PASSED = ("Server", "X-Request-ID", "X-Powered-By", "X-Cache", "Access-Control-Allow-Origin", "Access-Control-Allow-Credentials",
     "Access-Control-Allow-Methods", "Access-Control-Allow-Headers", "Access-Control-Max-Age")  # fmt: skip
 

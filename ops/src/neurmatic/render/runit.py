@@ -24,6 +24,7 @@ class Process:
         user: account to run as; None leaves the one that started the tool.
         ends: whether its end with 0 is its work done, not to be counted as a restart: a timer's.
         low_ports: whether it listens below 1024: the account keeps that one right of root's, and no other.
+        ascii_log: whether other bytes become ? in its log: nginx writes down what a stranger sent, in whatever encoding.
     """
 
     instance: str
@@ -36,6 +37,7 @@ class Process:
     user: str | None
     ends: bool = False
     low_ports: bool = False
+    ascii_log: bool = False
 
 
 def render_process(process: Process, layout: Layout) -> Files:
@@ -90,7 +92,9 @@ def _finish(process: Process) -> str:
 
 def _log(process: Process, layout: Layout) -> str:
     as_user = ["-u", process.user] if process.user else []
-    return f"#!/bin/sh\nexec {shlex.join(['chpst', *as_user, 'svlogd', '-b', f'{LOG_BUFFER}', f'{layout.logs}/{process.instance}'])}\n"
+    options = ["-b", f"{LOG_BUFFER}", *(["-r", "?"] if process.ascii_log else [])]
+    command = ["chpst", *as_user, "svlogd", *options, f"{layout.logs}/{process.instance}"]
+    return f"#!/bin/sh\nexec {shlex.join(command)}\n"
 
 
 _FINISH = """\

@@ -36,7 +36,10 @@ class Limits(Section):
     header_seconds: Seconds = Field(
         default=10, description="Seconds within which a client must have sent its request's header."
     )
-    body_seconds: Seconds = Field(default=10, description="Seconds a client may be silent while it sends a body.")
+    body_seconds: Seconds = Field(
+        default=10,
+        description="Seconds a client may be silent while it sends a body, or send less than 500 bytes a second of it.",
+    )
     header_size: str = Field(
         default="8k", pattern=r"^\d+k$", description="Longest header line, the address included, in nginx's notation."
     )

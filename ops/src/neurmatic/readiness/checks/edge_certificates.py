@@ -4,11 +4,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from neurmatic.probes.certificate import handshake
 from neurmatic.probes.http import Answer
+from neurmatic.probes.tls import handshake
 from neurmatic.readiness.finding import Evidence, Unverifiable
 from neurmatic.readiness.subject import Rehearsal, Subject, View
 from neurmatic.releases import expiry
@@ -40,10 +40,10 @@ def _served(live: View, evidence: Evidence) -> None:
     stack = live.stack
     roots = live.layout.tls / "ca.pem" if stack.tls.certificates == "local" else live.layout.project / stack.tls.ca
     ca = roots if stack.tls.certificates == "local" or stack.tls.ca else None
-    hand = handshake(live.address, stack.edge.https_port, stack.identity.host, ca=ca)
+    hand = handshake(replace(live.place(), ca=ca))
     evidence.expect(
-        hand.certificate is not None and not hand.refused,
-        f"a handshake for {stack.identity.host}: {hand.refused or 'verified against ' + (str(ca) if ca else 'the system')}",
+        hand.certificate is not None and not hand.error,
+        f"a handshake for {stack.identity.host}: {hand.error or 'verified against ' + (str(ca) if ca else 'the system')}",
         "`neurmatic certificates` says how it stands",
     )
     one, now = expiry.served(stack, live.layout), datetime.now(UTC)

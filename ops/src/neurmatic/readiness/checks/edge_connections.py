@@ -28,6 +28,7 @@ def check(subject: Subject, evidence: Evidence) -> None:
         probe = copy.get(copy.health_path("ready"), source=client)
         evidence.expect(probe.status == 200, f"a health address for the first one: {probe.status}")
     _slow(copy, evidence)
+    _dribbling(copy, evidence)
 
 
 def _slow(copy: Rehearsal, evidence: Evidence) -> None:
@@ -39,17 +40,27 @@ def _slow(copy: Rehearsal, evidence: Evidence) -> None:
         slow.sendall(f"GET {route} HTTP/1.1\r\nX-Slow: ".encode())
         header.sendall(f"GET {route} HTTP/1.1\r\nHost: ".encode())
         _send(copy, body, "POST", route)
-        for one, words, limit, drip in (
-            (slow, "a header that dribbles in", limits.header_seconds, b"x"),
-            (silent, "silent after the handshake", limits.header_seconds, b""),
-            (header, "stopped in mid-header", limits.header_seconds, b""),
-            (body, "stopped in mid-body", limits.body_seconds, b""),
-        ):
-            seconds = seconds_until_closed(one, limit + MARGIN_SECONDS, drip)
-            evidence.expect(
-                seconds is not None,
-                f"{words}: {'closed' if seconds is not None else 'still open after'} within {limit:g} s",
+        _expect_closed(evidence, slow, "a header that dribbles in", limits.header_seconds, b"x")
+        _expect_closed(evidence, silent, "silent after the handshake", limits.header_seconds)
+        _expect_closed(evidence, header, "stopped in mid-header", limits.header_seconds)
+        _expect_closed(evidence, body, "stopped in mid-body", limits.body_seconds)
+
+
+def _dribbling(copy: Rehearsal, evidence: Evidence) -> None:
+    """A body of which a byte comes now and then, at an address that counts its clients and at one that doesn't."""
+    for path in (copy.service()[1].routes[0], copy.health_path("ready")):
+        with opened(copy.place(copy.new_client())) as one:
+            _send(copy, one, "POST", path)
+            _expect_closed(
+                evidence, one, f"a body that dribbles in at {path}", copy.stack.edge.limits.body_seconds, b"x"
             )
+
+
+def _expect_closed(evidence: Evidence, one: ssl.SSLSocket, words: str, limit: float, drip: bytes = b"") -> None:
+    seconds = seconds_until_closed(one, limit + MARGIN_SECONDS, drip)
+    evidence.expect(
+        seconds is not None, f"{words}: {'closed' if seconds is not None else 'still open after'} within {limit:g} s"
+    )
 
 
 def _send(copy: Rehearsal, connection: ssl.SSLSocket, method: str, path: str) -> None:

@@ -1,11 +1,8 @@
 """The security headers, each exactly once, on every kind of answer: whatever a service sends itself, and when none answers."""
 
-from collections.abc import Iterator
-
-from neurmatic.probes.http import Answer, request
+from neurmatic.readiness.answers import kinds
 from neurmatic.readiness.finding import Evidence
-from neurmatic.readiness.subject import Rehearsal, Subject
-from neurmatic.stack.section import nginx_bytes
+from neurmatic.readiness.subject import Subject
 
 QUICK = False
 HTTPS_ONLY = "Strict-Transport-Security"  # RFC 6797, 7.2: not over plain HTTP
@@ -15,7 +12,7 @@ def check(subject: Subject, evidence: Evidence) -> None:
     copy = subject.rehearsal()
     wanted = dict(copy.stack.edge.headers.items())
     seen = []
-    for kind, answer, is_secure in _kinds(copy):
+    for kind, answer, is_secure in kinds(copy):
         wrong = [
             f"{name} {answer.every(name) or 'missing'}"
             for name, value in wanted.items()
@@ -25,38 +22,3 @@ def check(subject: Subject, evidence: Evidence) -> None:
         seen.append(answer.status)
     evidence.expect({2, 3, 4, 5} <= {status // 100 for status in seen}, f"statuses seen: {sorted(set(seen))}")
     evidence.note(f"each exactly once: {', '.join(wanted)}; {HTTPS_ONLY} over HTTPS only")
-
-
-def _kinds(copy: Rehearsal) -> Iterator[tuple[str, Answer, bool]]:
-    edge = copy.stack.edge
-    route = copy.service()[1].routes[0]
-    ready = copy.health_path("ready")
-    long = "x" * (nginx_bytes(edge.limits.header_size) + 500)
-    yield "the front page", copy.get("/"), True
-    yield "a service's answer", copy.get(ready), True
-    yield "a service's not found", copy.get(f"{route}neurmatic-nowhere"), True
-    if copy.stack.site:
-        yield "a missing file", copy.get(f"{copy.stack.site.immutable}neurmatic-nowhere.js"), True
-    for path in edge.cache.paths:
-        copy.get(path)
-        yield "a cached answer", copy.get(path), True
-    yield "a preflight", copy.get(route, method="OPTIONS", headers={"Access-Control-Request-Method": "POST"}), True
-    plain = f"http://{copy.stack.identity.host}:{edge.http_port}/x"
-    yield "the redirect to HTTPS", request(plain, address=copy.address), False
-    size = nginx_bytes(edge.body_size)
-    yield "a body that is too large", copy.get(route, method="POST", body=b"x" * (size + 1), timeout=20), True
-    yield "a header that is too large", copy.get(route, headers={"X-Long": long}), True
-    yield "an address that is too long", copy.get("/" + long), True
-    yield from _refused(copy)
-    for one in copy.instances(copy.service()[0]):
-        copy.stop(one.name)
-    yield "with every instance stopped", copy.get(f"{route}neurmatic-nowhere"), True
-
-
-def _refused(copy: Rehearsal) -> Iterator[tuple[str, Answer, bool]]:
-    for limit in copy.stack.edge.limits.credentials.values():
-        client = copy.new_client()
-        for _ in range(limit.per_minute):
-            copy.get(limit.paths[0], method="POST", source=client)
-        yield "refused by a credential limit", copy.get(limit.paths[0], method="POST", source=client), True
-        return

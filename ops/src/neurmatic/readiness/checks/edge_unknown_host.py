@@ -1,10 +1,9 @@
 """An unknown host name gets nothing of ours: neither as TLS server name, nor as Host, nor over HTTP."""
 
-import ssl
 from dataclasses import replace
 
 from neurmatic.probes.http import request
-from neurmatic.probes.tls import handshake
+from neurmatic.probes.tls import blind_client, handshake
 from neurmatic.readiness.finding import Evidence
 from neurmatic.readiness.subject import Subject
 
@@ -16,8 +15,7 @@ def check(subject: Subject, evidence: Evidence) -> None:
     live = subject.live
     place = live.place()
     for name, words in ((STRANGE, f"server name {STRANGE}"), (None, "no server name")):
-        context = _blind()
-        seen = handshake(replace(place, name=name), context)
+        seen = handshake(replace(place, name=name), blind_client())
         evidence.expect(bool(seen.error) and not seen.certificate, f"{words}: {seen.error or 'a certificate'}")
     answer = live.get("/", headers={"Host": STRANGE})
     evidence.expect(answer.status == 0, f"our server name, Host {STRANGE}: {answer}")
@@ -26,11 +24,3 @@ def check(subject: Subject, evidence: Evidence) -> None:
     evidence.expect(answer.status == 0, f"HTTP, Host {STRANGE}: {answer}")
     known = live.get("/")
     evidence.expect(known.status > 0, f"our own name: {known}")
-
-
-def _blind() -> ssl.SSLContext:
-    """A client that takes whatever certificate it is shown, so that only the server can refuse."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context

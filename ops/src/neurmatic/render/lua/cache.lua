@@ -40,12 +40,15 @@ return {
         ngx.var.generation = purged:get(ngx.var.uri) or purged:get(ALL)
     end,
 
-    -- POST, one path a line: what is kept under these paths, with whatever query, is not served any more; nothing else
+    -- POST, one path a line, or * for everything: what is kept under these paths, with whatever query, is not served any more; nothing else
     -- changes. A path's generation is part of its entries' key; those of an old one are never asked for and age out.
     purge = function()
         ngx.req.read_body()
         local count = 0
         for path in (ngx.req.get_body_data() or ""):gmatch("[^\r\n]+") do
+            if path == ALL then
+                purged:flush_all()
+            end
             purged:set(path, ngx.var.request_id) -- no two are the same, however soon they follow
             count = count + 1
         end
