@@ -11,7 +11,7 @@ PYTHON := $(shell for p in /usr/bin/python3 python3 python3.13 python3.12 python
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 # The system's Node where it is new enough, else the one from PyPI in the environment.
 NODE_FITS := $(shell node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' 2>/dev/null && echo yes)
-# An ACME client and a scheduler for it, only where the stack file asks an ACME CA.
+# An ACME client, only where the stack file asks an ACME CA.
 ACME := $(shell grep -E '^ *certificates *= *"acme"' neurmatic.toml)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
@@ -50,8 +50,9 @@ packages:
 	@scripts/install-packages nginx:nginx redis-server:redis-server runsvdir:runit openssl:openssl \
 		/usr/lib/nginx/modules/ngx_http_lua_module.so:libnginx-mod-http-lua \
 		/usr/lib/nginx/modules/ngx_http_brotli_filter_module.so:libnginx-mod-http-brotli-filter curl:curl \
+		pgbackrest:pgbackrest age:age zstd:zstd snooze:snooze \
 		'/usr/lib/postgresql/*/bin/postgres:postgresql' '/usr/share/doc/postgresql-contrib*:postgresql-contrib' \
-		$(if $(ACME),lego:lego snooze:snooze) \
+		$(if $(ACME),lego:lego) \
 		$(if $(PYTHON),,python3:python3 /usr/lib/python3/dist-packages/ensurepip:python3-venv)
 
 $(UV): requirements/uv.txt
@@ -98,18 +99,22 @@ $(VENV)/.dev: $(VENV)/.tool requirements/dev.txt backend/pyproject.toml
 PYTEST := $(BIN)/python -m pytest --quiet
 COVER := $(BIN)/python -m coverage run --parallel-mode -m pytest --quiet
 
+# Suites that start whole stacks, the longest first. They wait more than they compute: five at once keep two cores busy.
+SLOW := test-restores test-base-backups test-edge test-faults test-readiness test-stores test-backup-controls \
+	test-recovery-controls test-acceptance test-certificates test-platform
+
 .PHONY: test
-test: dev test-packages ## everything: lint, types, units, frontend, acceptance, readiness, platform, browser
+test: dev test-packages ## everything: lint, types, units, frontend, acceptance, readiness, platform, backups, browser
 	@rm -f .coverage .coverage.*
 	@$(MAKE) lint types
 	@$(MAKE) --jobs=3 --output-sync=target test-backend test-ops test-frontend
-	@$(MAKE) --jobs=3 --output-sync=target test-acceptance test-readiness test-edge test-certificates test-platform
+	@$(MAKE) --jobs=5 --output-sync=target $(SLOW)
 	@$(MAKE) test-browser
 	@$(MAKE) coverage
 
 .PHONY: test-packages
 test-packages:
-	@scripts/install-packages chromium:chromium certutil:libnss3-tools lego:lego snooze:snooze
+	@scripts/install-packages chromium:chromium certutil:libnss3-tools lego:lego snooze:snooze faketime:faketime mmdebstrap:mmdebstrap
 
 .PHONY: lint
 lint: dev ## ruff, import layers, the frontend's lint
@@ -126,6 +131,13 @@ types: dev ## mypy, strict
 test-ops: dev ## the tool's own tests
 	@$(COVER) ops/tests
 
+# The TLS scanner has an environment of its own: it takes no cryptography as new as the product's.
+build/sslyze/.installed: $(UV) requirements/sslyze.txt
+	@echo "installing the TLS scanner"
+	@$(UV) venv --quiet --clear --no-project --python $(BIN)/python build/sslyze
+	@$(UV) pip install --quiet --python build/sslyze/bin/python --require-hashes -r requirements/sslyze.txt $(call OR_SAY,the TLS scanner)
+	@touch $@
+
 .PHONY: test-backend
 test-backend: dev ## the platform's tests, against real PostgreSQL and Redis
 	@$(COVER) backend/tests
@@ -135,7 +147,7 @@ test-frontend: dev ## the site's types and tests
 	@cd frontend && npm run --silent types:check && npm run --silent typecheck && npm run --silent test
 
 .PHONY: test-acceptance
-test-acceptance: dev test-packages ## the whole system, broken in every way that it must survive
+test-acceptance: dev test-packages build/sslyze/.installed ## the whole system, broken in every way that it must survive
 	@$(COVER) tests/acceptance --ignore tests/acceptance/test_certificates.py
 
 .PHONY: test-certificates
@@ -145,6 +157,37 @@ test-certificates: dev test-packages ## certificates issued and renewed by a rea
 .PHONY: test-edge
 test-edge: dev ## the edge's readiness checks, green as rendered and red for each broken configuration
 	@$(COVER) tests/readiness/test_edge_controls.py
+
+.PHONY: test-backup-controls
+test-backup-controls: dev test-packages ## the readiness checks of backups, green on a whole stack and red on each broken one
+	@$(COVER) tests/readiness/test_backup_controls.py
+
+.PHONY: test-recovery-controls
+test-recovery-controls: dev test-packages ## the readiness checks of recovery, likewise
+	@$(COVER) tests/readiness/test_recovery_controls.py
+
+.PHONY: test-stores
+test-stores: dev test-packages build/swift-venv/.installed ## the stores of backups and what is kept in them, against real S3-compatible servers
+	@$(COVER) tests/backups/test_stores.py tests/backups/test_lifecycle.py tests/backups/test_prune.py tests/backups/test_dumps_s3.py
+
+.PHONY: test-base-backups
+test-base-backups: dev test-packages ## base backups, the archive, and any second of it
+	@$(COVER) tests/backups/test_physical.py
+
+.PHONY: test-faults
+test-faults: dev test-packages build/swift-venv/.installed ## backups broken in every way that they must survive, and by the clock
+	@$(COVER) tests/backups/test_faults.py tests/backups/test_schedule.py
+
+.PHONY: test-restores
+test-restores: dev test-packages build/swift-venv/.installed ## restores, the runbook as it is written, and a fresh server
+	@$(COVER) tests/backups/test_fresh_server.py tests/backups/test_restore.py tests/backups/test_runbook.py
+
+# An environment of its own: a server to test against, no part of the product.
+build/swift-venv/.installed: $(UV) requirements/swift.txt
+	@echo "installing OpenStack Swift, a strict S3-compatible server for the tests"
+	@$(UV) venv --quiet --clear --no-project --python $(BIN)/python build/swift-venv
+	@$(UV) pip install --quiet --python build/swift-venv/bin/python --require-hashes -r requirements/swift.txt $(call OR_SAY,the packages of requirements/swift.txt)
+	@touch $@
 
 .PHONY: test-readiness
 test-readiness: dev ## every readiness check, green on a whole application and red on each broken one
@@ -182,12 +225,17 @@ requirements: $(UV) ## compile the pinned and hashed requirements from the pypro
 	@cd requirements && $(COMPILE) uv.in -o uv.txt && $(COMPILE) node.in -o node.txt
 	@cd requirements && $(COMPILE) ops.in ../ops/pyproject.toml -o ops.txt
 	@cd requirements && $(COMPILE) ../backend/pyproject.toml -o backend.txt
-	@cd requirements && $(COMPILE) bench.in -o bench.txt
+	@cd requirements && $(COMPILE) bench.in -o bench.txt && $(COMPILE) swift.in -o swift.txt
+	@cd requirements && $(COMPILE) sslyze.in -o sslyze.txt
 	@cd requirements && $(COMPILE) dev.in ../backend/pyproject.toml --group ../backend/pyproject.toml:dev -o dev.txt
 
 .PHONY: bench
 bench: dev bench-packages build/bench-venv/.installed bench/peers/node_modules/.installed ## measure, side by side with the peers; BENCH="--quick" for less
 	@$(BIN)/python bench/run.py $(BENCH)
+
+.PHONY: bench-backups
+bench-backups: dev ## measure backups and restores, side by side with the usual script and the engines bare; about half an hour
+	@$(BIN)/python bench/backups.py --write
 
 .PHONY: bench-packages
 bench-packages:

@@ -14,6 +14,7 @@ import json
 from collections.abc import Iterator
 
 from neurmatic.cli.context import HOST, layout
+from neurmatic.cli.table import table
 from neurmatic.releases.edge_report import EdgeReport, look
 from neurmatic.releases.traffic import Traffic
 from neurmatic.releases.upstreams import Upstream
@@ -37,9 +38,7 @@ def run(args: argparse.Namespace) -> int:
 def text(report: EdgeReport) -> str:
     """The report as text, with a line at the end for each problem."""
     answered = report.traffic.answered if report.traffic else {}
-    rows = [COLUMNS, *(_row(one, answered.get(one.address, 0)) for one in report.upstreams)]
-    widths = [max(len(row[n]) for row in rows) for n in range(len(COLUMNS))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines = [table(COLUMNS, [_row(one, answered.get(one.address, 0)) for one in report.upstreams])]
     facts = [f"{name:13} {words}" for name, words in (*_traffic(report.traffic), *_state(report))]
     return "\n".join([*lines, "", *facts, *(f"! {problem}" for problem in report.problems())])
 

@@ -4,9 +4,10 @@ import argparse
 import sys
 from pathlib import Path
 
+from neurmatic.backups.setting import Setting, setting_of
 from neurmatic.cli.context import HOST, Terminal, chosen_state, stack_file
 from neurmatic.errors import ConfigurationError
-from neurmatic.releases.project import place_state, state_folder
+from neurmatic.releases.project import Quiet, check_format, place_state, state_folder
 from neurmatic.releases.up import Up
 from neurmatic.stack.layout import Layout
 from neurmatic.stack.loading import Loaded, load
@@ -35,6 +36,19 @@ def prepare_up(args: argparse.Namespace, *, place: bool = True) -> Up:
         state = state_folder(project, chosen_state(args))
     tool = (sys.executable, "-m", "neurmatic", "--file", str(file), "--state", str(state))
     return Up(HOST, Layout(state, project), stack, Terminal(), user, (*tool, "--environment", stack.environment))
+
+
+def prepare_backups(args: argparse.Namespace) -> Setting:
+    """What the commands about backups need: the stack's own secrets and stores, and the server's own programs."""
+    up = prepare_up(args, place=False)
+    check_format(HOST, up.layout)
+    if getattr(args, "json", False):
+        up.reporter = Quiet()
+    setting = setting_of(up)
+    setting.backup  # noqa: B018  refuses a stack without one
+    if not HOST.exists(up.layout.backup_config):
+        raise ConfigurationError(f"backups are not set up in {up.layout.state}", "`neurmatic up` does it")
+    return setting
 
 
 def _shown(path: Path) -> str:

@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
+
+from neurmatic.hosts.pipeline import Pipeline, Program, Source
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,18 @@ class Host(Protocol):
         """Run to the end within `timeout` seconds; with `check`, any exit code but 0 raises CommandError."""
         ...
 
+    def pipeline(self, programs: Sequence[Program], source: Source | None = None) -> AbstractContextManager[Pipeline]:
+        """Run programs in a row, the first reading `source`; none is left when the context ends."""
+        ...
+
+    def reading(self, path: Path) -> AbstractContextManager[BinaryIO]:
+        """The file's bytes."""
+        ...
+
+    def writing(self, path: Path, *, mode: int, owner: str | None = None) -> AbstractContextManager[BinaryIO]:
+        """Bytes of a file that appears, on disk, when the context ends well, and never otherwise."""
+        ...
+
     def spawn(self, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Path) -> None:
         """Start a process that outlives this one, in a session of its own, its output appended to `log`."""
         ...
@@ -62,6 +76,12 @@ class Host(Protocol):
         ...
 
     def exists(self, path: Path) -> bool: ...
+
+    def is_folder(self, path: Path) -> bool: ...
+
+    def size(self, path: Path) -> int:
+        """Bytes of a file; 0 when there is none."""
+        ...
 
     def names(self, path: Path) -> list[str]:
         """Names in a folder, sorted; empty when there is no such folder."""

@@ -13,10 +13,12 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from neurmatic.errors import BusyError, CommandError, NeurmaticError
 from neurmatic.hosts import processes
 from neurmatic.hosts.base import Result
+from neurmatic.hosts.pipeline import Pipeline, Program, Source, pipeline
 from neurmatic.stack.layout import SYSTEM_PATH
 
 
@@ -78,6 +80,23 @@ class LocalHost:
             raise CommandError(f"{' '.join(argv[:3])} … ended with {result.code}:\n  " + "\n  ".join(said))
         return result
 
+    def pipeline(
+        self, programs: Sequence[Program], source: Source | None = None
+    ) -> contextlib.AbstractContextManager[Pipeline]:
+        return pipeline(programs, source)
+
+    @contextlib.contextmanager
+    def reading(self, path: Path) -> Iterator[BinaryIO]:
+        with _explained(path), path.open("rb") as file:
+            yield file
+
+    @contextlib.contextmanager
+    def writing(self, path: Path, *, mode: int, owner: str | None = None) -> Iterator[BinaryIO]:
+        with _explained(path), self._replacing(path, mode, owner) as descriptor, os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+
     def spawn(self, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Path) -> None:
         with log.open("ab") as output:
             subprocess.Popen(  # it outlives this process on purpose
@@ -117,21 +136,21 @@ class LocalHost:
                 return None
 
     def write(self, path: Path, text: str, *, mode: int = 0o644, owner: str | None = None) -> None:
-        with _explained(path):
-            descriptor, temporary = tempfile.mkstemp(
-                dir=path.parent, prefix=f".{path.name}."
-            )  # mode 0600 until the end
-            try:
-                with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                    file.write(text)
-                    file.flush()
-                    os.fsync(file.fileno())
-                self._own(Path(temporary), owner)
-                Path(temporary).chmod(mode)
-                Path(temporary).replace(path)
-            except BaseException:
-                Path(temporary).unlink(missing_ok=True)
-                raise
+        with self.writing(path, mode=mode, owner=owner) as file:
+            file.write(text.encode())
+
+    @contextlib.contextmanager
+    def _replacing(self, path: Path, mode: int, owner: str | None) -> Iterator[int]:
+        """A descriptor of a file that takes this place at the end."""
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600 until the end
+        try:
+            yield descriptor
+            self._own(Path(temporary), owner)
+            Path(temporary).chmod(mode)
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
 
     def append(self, path: Path, text: str, *, mode: int = 0o600) -> None:
         with _explained(path):
@@ -144,6 +163,14 @@ class LocalHost:
     def exists(self, path: Path) -> bool:
         with _explained(path):
             return path.exists()
+
+    def is_folder(self, path: Path) -> bool:
+        with _explained(path):
+            return path.is_dir()
+
+    def size(self, path: Path) -> int:
+        with _explained(path):
+            return path.stat().st_size if path.exists() else 0
 
     def names(self, path: Path) -> list[str]:
         with _explained(path):

@@ -1,12 +1,15 @@
 """A host in memory: what is written can be read, what is run is recorded and answered as told."""
 
 import contextlib
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from neurmatic.errors import BusyError, CommandError
 from neurmatic.hosts.base import Result
+from neurmatic.hosts.pipeline import Pipeline, Program, Source
 
 FREE = 10**12
 
@@ -57,6 +60,22 @@ class RecordingHost:
             raise CommandError(f"{words[0]} ended with {found.code}")
         return found
 
+    def pipeline(
+        self, programs: Sequence[Program], source: Source | None = None
+    ) -> contextlib.AbstractContextManager[Pipeline]:
+        """A pipeline moves a machine's own bytes; there is none in memory."""
+        raise NotImplementedError
+
+    @contextlib.contextmanager
+    def reading(self, path: Path) -> Iterator[BinaryIO]:
+        yield io.BytesIO(self.files[path].encode())
+
+    @contextlib.contextmanager
+    def writing(self, path: Path, *, mode: int, owner: str | None = None) -> Iterator[BinaryIO]:
+        file = io.BytesIO()
+        yield file
+        self.write(path, file.getvalue().decode(), mode=mode, owner=owner)
+
     def spawn(self, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Path) -> None:  # noqa: ARG002
         self.commands.append(tuple(argv))
         self.environments.append(env)
@@ -81,6 +100,12 @@ class RecordingHost:
 
     def exists(self, path: Path) -> bool:
         return path in self.files or any(path in file.parents for file in self.files)
+
+    def is_folder(self, path: Path) -> bool:
+        return any(path in one.parents for one in self.files)
+
+    def size(self, path: Path) -> int:
+        return len(self.files.get(path, "").encode())
 
     def names(self, path: Path) -> list[str]:
         return sorted({file.relative_to(path).parts[0] for file in self.files if path in file.parents})

@@ -12,8 +12,9 @@ from neurmatic.hosts.base import Host
 from neurmatic.probes.http import Answer, request
 from neurmatic.probes.tls import Place
 from neurmatic.readiness.finding import Refuted, Unverifiable
-from neurmatic.readiness.rehearsal import rehearse, settle
 from neurmatic.releases.events import EventLog
+from neurmatic.releases.members import edge_address, edge_place
+from neurmatic.releases.rehearsal import rehearse, settle
 from neurmatic.releases.up import Up
 from neurmatic.stack.instance import Instance
 from neurmatic.stack.layout import Layout
@@ -39,8 +40,7 @@ class View:
 
     @property
     def address(self) -> str:
-        listen = self.stack.edge.listen
-        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listen, listen)  # noqa: S104  where to ask
+        return edge_address(self.stack)
 
     def get(self, path: str, *, timeout: float = 5, **kwargs: Any) -> Answer:
         """One request through the edge, with the certificate verified."""
@@ -48,7 +48,7 @@ class View:
 
     def place(self, source: str | None = None) -> Place:
         """The edge, as a client connects to it."""
-        return Place(self.address, self.stack.edge.https_port, self.stack.identity.host, self.layout.trust, source)
+        return edge_place(self.stack, self.layout, source)
 
     def new_client(self) -> str:
         """An address from which nobody has asked yet in this run; on loopback every 127.x.y.z is one.
@@ -151,7 +151,7 @@ class Rehearsal(View):
     def changed(self, **edge: object) -> Iterator["Rehearsal"]:
         """The copy with other fields of [edge], applied as an operator would; at the end as it was."""
         stack = self.stack.replace(edge=self.stack.edge.replace(**edge))
-        up = Up(self.host, self.layout, stack, self.up.reporter, self.up.user)
+        up = Up(self.host, self.layout, stack, self.up.reporter, self.up.user, self.up.tool)
         up.up()
         try:
             yield Rehearsal(self.host, self.layout, stack, up)

@@ -48,20 +48,33 @@ def _last_started_first(host: Host, layout: Layout, present: list[str]) -> list[
     return known + [(name, 30.0) for name in present if name not in {name for name, _ in known}]
 
 
-def doomed(host: Host, layout: Layout) -> list[Doomed]:
+def doomed(host: Host, layout: Layout, *, backups: bool = False) -> list[Doomed]:
     """Everything that purge would delete, with its size."""
-    return [Doomed(layout.state / name, host.folder_bytes(layout.state / name)) for name in host.names(layout.state)]
+    kept = () if backups else kept_by_purge(host, layout)
+    names = [name for name in host.names(layout.state) if name not in kept]
+    return [Doomed(layout.state / name, host.folder_bytes(layout.state / name)) for name in names]
 
 
-def purge(host: Host, layout: Layout) -> None:
+def kept_by_purge(host: Host, layout: Layout) -> tuple[str, ...]:
+    """The local store and the secrets, without which no backup opens: where there are backups, both stay."""
+    return (layout.backups.name, layout.secrets.name) if host.names(layout.backups) else ()
+
+
+def purge(host: Host, layout: Layout, *, backups: bool = False) -> None:
     """Delete the state folder: databases, releases, secrets, logs and the CA. The stack must be down.
+
+    Args:
+        host: where.
+        layout: whose.
+        backups: whether the local backups and the secrets go, too.
 
     Raises:
         ConfigurationError: the folder is none of ours.
     """
     if not host.exists(layout.format_file):
         raise ConfigurationError(f"{layout.state} is no state folder of neurmatic", "nothing was deleted")
-    for name in host.names(layout.state):
-        if name != "FORMAT":
-            host.remove(layout.state / name)
-    host.remove(layout.state)
+    for one in doomed(host, layout, backups=backups):
+        if one.path != layout.format_file:
+            host.remove(one.path)
+    if not host.names(layout.state) or host.names(layout.state) == [layout.format_file.name]:
+        host.remove(layout.state)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 from neurmatic.errors import BusyError
 from neurmatic.hosts.base import Host
@@ -16,11 +17,18 @@ def locked(host: Host, layout: Layout, holder: str, wait: float = 0) -> Iterator
     Raises:
         BusyError: somebody still has it.
     """
+    with locked_path(host, layout.lock, holder, wait):
+        yield
+
+
+@contextmanager
+def locked_path(host: Host, path: Path, holder: str, wait: float = 0) -> Iterator[None]:
+    """The same for a lock of this path."""
     until = time.monotonic() + wait
     with ExitStack() as stack:
         while True:
             try:
-                stack.enter_context(host.locked(layout.lock, holder))
+                stack.enter_context(host.locked(path, holder))
                 break
             except BusyError:
                 if time.monotonic() >= until:

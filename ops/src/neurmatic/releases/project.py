@@ -67,7 +67,9 @@ def check_format(host: Host, layout: Layout) -> None:
         )
     if not found:
         strangers = [
-            name for name in host.names(layout.state) if not name.startswith(".") and name not in ("lock", "FORMAT")
+            name
+            for name in host.names(layout.state)
+            if not name.startswith(".") and name not in ("lock", "FORMAT", "secrets.env")
         ]
         if strangers:
             raise ConfigurationError(

@@ -17,12 +17,13 @@ from neurmatic.releases.gate import Gate
 from neurmatic.releases.plan import Plan, Step, make_plan
 from neurmatic.releases.project import Reporter, check_format, prepare_state
 from neurmatic.releases.secrets import ensure_secrets, imagined_secrets
+from neurmatic.releases.swapping import settle_swap
 from neurmatic.releases.writing import write_instance
 from neurmatic.render.environment import SecretValues, environment
 from neurmatic.render.file import Files
 from neurmatic.render.stack import Context
 from neurmatic.runtimes.native import cluster
-from neurmatic.runtimes.native.programs import find_modules, find_programs, program_version
+from neurmatic.runtimes.native.programs import HELPERS, find_modules, find_programs, program_version
 from neurmatic.runtimes.native.supervisor import Supervisor
 from neurmatic.stack.instance import Instance
 from neurmatic.stack.layout import Layout
@@ -59,6 +60,8 @@ class Up:
         self._check()
         with self.host.locked(self.layout.lock, f"neurmatic up by {actor()}"):
             prepare_state(self.host, self.layout, self.user)
+            if done := settle_swap(self.host, self.layout):
+                self.reporter.say(done)
             with self.events.recorded("up", release=self.release, environment=self.stack.environment):
                 self._prepare()
                 plan = self._plan()
@@ -117,9 +120,7 @@ class Up:
         self.certificates.provide()
         self._desire(secrets)
         versions = {
-            name: program_version(self.host, path)
-            for name, path in self.programs.items()
-            if name not in ("runsvdir", "lego", "snooze")
+            name: program_version(self.host, path) for name, path in self.programs.items() if name not in HELPERS
         }
         self.running = members.running_set(self.stack, self.release, self.programs, versions)
         password = secrets["REDIS_PASSWORD"].reveal() if self.stack.redis else ""
@@ -140,7 +141,7 @@ class Up:
         return make_plan(self.stack, self.release, self.desired.files, self.desired.marks, facts)
 
     def _apply(self, plan: Plan) -> None:
-        """Steps in their order; neighbours that start instances of one service start together."""
+        """Steps in their order; neighbours that start instances of one service, or timers, start together."""
         actions: dict[str, Callable[[Step], None]] = {
             "build": self._build,
             "create": self._create,
@@ -163,9 +164,7 @@ class Up:
                 actions[step.verb](step)
                 continue
             together = [self.instances[step.subject]]
-            while (
-                steps and steps[0].verb == "start" and self.instances[steps[0].subject].service == together[0].service
-            ):
+            while steps and steps[0].verb == "start" and _alike(self.instances[steps[0].subject], together[0]):
                 together.append(self.instances[steps.pop(0).subject])
             self._start(together)
 
@@ -279,17 +278,25 @@ class Up:
             self.host.make_folder(self.layout.timers)
             self.host.write(self.layout.timers / one.name, "")  # so that it begins with its next time, not at once
 
-    def _check_account(self) -> None:
-        """The services' account must exist, and reach what it is to run."""
-        if not self.user:
-            return
-        if not self.host.account_exists(self.user):
+    def ensure_account(self) -> None:
+        """Make the services' account where there is none."""
+        if self.user and not self.host.account_exists(self.user):
             self.reporter.say(f"account {self.user}: made, without password and shell, to run everything")
             nobody = ["--no-create-home", "--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin"]
             self.host.run(["useradd", "--system", *nobody, self.user])
+
+    def _check_account(self) -> None:
+        """The services' account must reach what it is to run."""
+        if not self.user:
+            return
+        self.ensure_account()
         folder = self.layout.state if self.stack.release.files else self.layout.project
         if self.host.exists(folder) and not self.host.can_enter(folder, self.user):
             raise ConfigurationError(
                 f"services run as {self.user}, which can't enter {folder}",
                 "move the project to a folder open to it (such as /srv), or list what it runs under [release] files",
             )
+
+
+def _alike(one: Instance, other: Instance) -> bool:
+    return one.service == other.service or one.kind == other.kind == "timer"

@@ -1,6 +1,8 @@
 """PostgreSQL's configuration: every setting that differs from the server's own default."""
 
+from neurmatic.render.backup import archive_settings
 from neurmatic.render.file import File, Files
+from neurmatic.stack.backup import Backup
 from neurmatic.stack.layout import Layout
 from neurmatic.stack.postgres import Postgres
 
@@ -8,7 +10,7 @@ CONFIG = "config/postgresql/postgresql.conf"
 ACCESS = "config/postgresql/pg_hba.conf"
 
 
-def render_postgres(postgres: Postgres, layout: Layout) -> Files:
+def render_postgres(postgres: Postgres, backup: Backup | None, layout: Layout) -> Files:
     """Files for the cluster in the state folder; it is configured from outside its data folder."""
     access = "# TYPE DATABASE USER ADDRESS METHOD\nhost all all 127.0.0.1/32 scram-sha-256\n"
     settings = {
@@ -25,6 +27,7 @@ def render_postgres(postgres: Postgres, layout: Layout) -> Files:
         "log_timezone": "'UTC'",
         "timezone": "'UTC'",
     }
+    settings |= archive_settings(backup, layout) if backup else {}
     text = "# Written by neurmatic; change neurmatic.toml instead.\n"
     text += "".join(f"{name} = {value}\n" for name, value in settings.items())
     return {CONFIG: File(text), ACCESS: File(access)}

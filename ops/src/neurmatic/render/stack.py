@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from neurmatic.render.backup import render_backup
 from neurmatic.render.environment import SecretValues, environment, secret_names
 from neurmatic.render.file import Files
 from neurmatic.render.guard import render_guard
@@ -16,14 +17,13 @@ from neurmatic.render.postgres import render_postgres
 from neurmatic.render.redis import CONFIG as REDIS
 from neurmatic.render.redis import render_redis
 from neurmatic.render.runit import Process, render_process
+from neurmatic.stack.backup import BACKUP_TIMER
 from neurmatic.stack.instance import Instance, Kind
 from neurmatic.stack.layout import SYSTEM_PATH, Layout
 from neurmatic.stack.model import Stack
 
 Programs = Mapping[str, str]
 """Full paths of ``nginx``, ``postgres``, ``redis-server``, ``python3`` and ``snooze`` on the host."""
-MAKE_UP_FOR = "1d"
-"""How late a run may begin that nothing was there to start at its time."""
 
 
 class Context(NamedTuple):
@@ -62,9 +62,11 @@ def _render_instance(stack: Stack, one: Instance, context: Context) -> Files:
     if one.kind == "guard":
         return process | render_guard(stack)
     if one.kind == "postgres" and stack.postgres:
-        return process | render_postgres(stack.postgres, layout)
+        return process | render_postgres(stack.postgres, stack.backup, layout)
     if one.kind == "redis" and stack.redis:
         return process | render_redis(stack.redis, context.secrets["REDIS_PASSWORD"], layout)
+    if one.name == BACKUP_TIMER and stack.backup and stack.postgres:
+        return process | render_backup(stack.backup, stack.postgres, context.secrets, layout)
     return process
 
 
@@ -98,7 +100,7 @@ def _process(stack: Stack, one: Instance, context: Context) -> Process:
     low = one.kind == "edge" and stack.edge.low_ports
     workdir = layout.config if one.kind == "guard" else layout.run  # where Python finds the guard's package
     process = Process(one.name, command, workdir, bare, frozenset(), stop, stop_group=False, user=context.user)
-    return replace(process, low_ports=low)
+    return replace(process, low_ports=low, ascii_log=one.kind == "edge")
 
 
 def _timer(stack: Stack, one: Instance, context: Context) -> Process:
@@ -109,9 +111,9 @@ def _timer(stack: Stack, one: Instance, context: Context) -> Process:
     timer = next(timer for timer in stack.timers() if timer.name == one.name)
     last_run = f"{context.layout.timers}/{timer.name}"
     argv = (
-        *(context.programs.get("snooze", ""), *timer.pattern(), "-t", last_run, "-s", MAKE_UP_FOR),
+        *(context.programs.get("snooze", ""), *timer.pattern(), "-t", last_run, "-s", timer.made_up_for),
         # The run is noted before it begins: one that fails waits for the next time, too, instead of hammering.
-        *("sh", "-c", 'touch "$0" && exec "$@"', last_run, *context.tool, *timer.command),
+        *("sh", "-c", 'echo ran >"$0" && exec "$@"', last_run, *context.tool, *timer.command),
     )
     env = {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8", "TZ": "UTC"}
     return Process(one.name, argv, Path("/"), env, frozenset(), "TERM", stop_group=True, user=None, ends=True)

@@ -119,6 +119,40 @@ class Layout:
         return self.state / "timers"
 
     @property
+    def backup_config(self) -> Path:
+        """Configuration of pgBackRest: the stores, their keys and the encryption's."""
+        return self.config / "backup" / "pgbackrest.conf"
+
+    @property
+    def backup_key(self) -> Path:
+        """The key of the dumps, as age reads it."""
+        return self.config / "backup" / "key"
+
+    @property
+    def backups(self) -> Path:
+        """The local store, unless the stack file names another folder."""
+        return self.state / "backups"
+
+    @property
+    def backup_lock(self) -> Path:
+        return self.state / "backup.lock"
+
+    @property
+    def postgres(self) -> Path:
+        """PostgreSQL's data folder."""
+        return self.data / "postgres"
+
+    @property
+    def swapping(self) -> Path:
+        """There while a restore exchanges PostgreSQL's folders: names the one put aside."""
+        return self.data / "swapping"
+
+    @property
+    def scratch(self) -> Path:
+        """Clusters that backups are restored to, to prove them; on the data's own disk, gone when the proof is made."""
+        return self.data / "scratch"
+
+    @property
     def reports(self) -> Path:
         return self.state / "reports"
 

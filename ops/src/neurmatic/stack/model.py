@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from neurmatic.stack.backup import Backup
 from neurmatic.stack.checks import Checks
 from neurmatic.stack.edge import Edge
 from neurmatic.stack.identity import Identity
@@ -34,6 +35,7 @@ class Stack(Section):
     )
     postgres: Postgres | None = Field(default=None, description="The database.")
     redis: Redis | None = Field(default=None, description="Memory for what can be rebuilt.")
+    backup: Backup | None = Field(default=None, description="What is kept of the database.")
     secrets: Secrets = Field(default_factory=Secrets, description="Names of secret variables.")
     watch: Watch = Field(default_factory=Watch, description="When the machine counts as not well.")
     checks: Checks = Field(default_factory=Checks, description="Requests that the readiness checks make.")
@@ -87,7 +89,8 @@ class Stack(Section):
 
     def timers(self) -> tuple[Timer, ...]:
         """What the stack does by itself, by the clock."""
-        return (renewal(self.identity.host),) if self.tls.certificates == "acme" else ()
+        renewals = (renewal(self.identity.host),) if self.tls.certificates == "acme" else ()
+        return (*renewals, *(self.backup.timers() if self.backup else ()))
 
     def needs(self, service: str) -> tuple[str, ...]:
         """Services that must be healthy before this one starts."""
@@ -126,6 +129,8 @@ class Stack(Section):
             *self._port_problems(),
             *self._connection_problems(),
             *self.tls.problems(self.identity.host),
+            *(["backup: there is no [postgres] to keep anything of"] if self.backup and not self.postgres else []),
+            *(self.backup.problems() if self.backup else ()),
         ]
         if problems:
             raise ValueError("; ".join(problems))

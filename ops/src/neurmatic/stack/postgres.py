@@ -26,3 +26,7 @@ class Postgres(Section):
     slow_statement_ms: int = Field(
         default=1000, ge=0, description="Statements slower than this (milliseconds) are logged."
     )
+    revision: str = Field(
+        default="",
+        description="Query for the migrations' last revision, one value; what a backup or a release says of its schema.",
+    )

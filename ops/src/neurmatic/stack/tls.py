@@ -65,8 +65,13 @@ class Tls(Section):
 
 def is_public(name: str) -> bool:
     """Whether it is a name that can be looked up, rather than this machine or an address."""
+    return not is_address(name) and "." in name and not name.endswith(".localhost")
+
+
+def is_address(name: str) -> bool:
+    """Whether it is an IP address."""
     try:
         ipaddress.ip_address(name)
     except ValueError:
-        return "." in name and not name.endswith(".localhost")
-    return False
+        return False
+    return True

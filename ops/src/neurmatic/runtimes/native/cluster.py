@@ -12,6 +12,8 @@ from neurmatic.stack.secret import Secret
 
 SUPERUSER = "postgres"
 
+# The last line: a checkpointer that was started while the server recovered sleeps for five minutes before it looks at
+# archive_timeout for the first time; a checkpoint wakes it.
 # \getenv and :'name' keep the password out of arguments; %L quotes it.
 _ROLE_AND_DATABASE = r"""
 \set ON_ERROR_STOP on
@@ -21,6 +23,7 @@ SELECT format('CREATE ROLE %I LOGIN', :'app_user')
 SELECT format('ALTER ROLE %I PASSWORD %L', :'app_user', :'app_password') \gexec
 SELECT format('CREATE DATABASE %I OWNER %I', :'app_database', :'app_user')
  WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'app_database') \gexec
+CHECKPOINT;
 """
 
 

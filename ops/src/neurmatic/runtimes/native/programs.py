@@ -16,20 +16,26 @@ _PACKAGES = {
     "python3": "python3",
     "lego": "lego",
     "snooze": "snooze",
+    "pgbackrest": "pgbackrest",
+    "age": "age",
+    "zstd": "zstd",
 }
+HELPERS = ("runsvdir", "lego", "snooze", "pgbackrest", "age", "zstd")
+"""Programs that are no instance's own."""
 _MODULES = Path("/usr/lib/nginx/modules")  # Debian's and Ubuntu's place
 _NEEDED = ("ndk_http_module.so", "ngx_http_lua_module.so")
 _WELCOME = ("ngx_http_brotli_filter_module.so",)
 
 
 def find_programs(host: Host, stack: Stack, layout: Layout) -> dict[str, str]:
-    """Full paths of nginx, postgres, redis-server, runsvdir, python3, snooze and lego, as far as the stack needs them.
+    """Full paths of the programs that this stack needs, by name.
 
     Raises:
         ConfigurationError: some are missing; the message names all of them and the packages to install.
     """
     wanted = ["nginx", "runsvdir", "python3", *(["redis-server"] if stack.redis else [])]
     wanted += [*(["snooze"] if stack.timers() else []), *(["lego"] if stack.tls.certificates == "acme" else [])]
+    wanted += ["pgbackrest", "age", "zstd"] if stack.backup else []
     found = {name: host.which(name) for name in wanted}
     if stack.postgres:
         found["postgres"] = _postgres(host, layout)

@@ -17,6 +17,9 @@ from neurmatic.stack.layout import STATE_FORMAT, Layout
 from neurmatic.stack.model import Stack
 from neurmatic.stack.section import port_range
 
+NOTHING = ("true",)
+"""What a copy's timers call instead of the tool: their time may come, and nothing is done."""
+
 
 @contextmanager
 def rehearse(host: Host, layout: Layout, stack: Stack, user: str | None) -> Iterator[Up]:
@@ -26,17 +29,23 @@ def rehearse(host: Host, layout: Layout, stack: Stack, user: str | None) -> Iter
         NeurmaticError: the copy did not come up.
     """
     copy = Layout(layout.state / "rehearsal", layout.project)
-    with host.locked(layout.state / "rehearsal.lock", "neurmatic verify"):
-        _clear(host, copy)
-        host.make_folder(copy.state)
-        host.write(copy.format_file, STATE_FORMAT + "\n")
+    with host.locked(layout.state / "rehearsal.lock", "neurmatic verify"), cleared(host, copy):
         host.link(layout.releases, copy.releases)  # releases are immutable, so both may run from them
-        up = Up(host, copy, with_other_ports(host, stack), Quiet(), user)
-        try:
-            up.up()
-            yield up
-        finally:
-            _clear(host, copy)
+        up = Up(host, copy, with_other_ports(host, stack), Quiet(), user, NOTHING)
+        up.up()
+        yield up
+
+
+@contextmanager
+def cleared(host: Host, copy: Layout) -> Iterator[None]:
+    """An empty state folder for a copy; whatever was started from it is stopped, and all of it deleted, at the end."""
+    _clear(host, copy)
+    host.make_folder(copy.state)
+    host.write(copy.format_file, STATE_FORMAT + "\n")
+    try:
+        yield
+    finally:
+        _clear(host, copy)
 
 
 def with_other_ports(host: Host, stack: Stack) -> Stack:
@@ -60,6 +69,7 @@ def with_other_ports(host: Host, stack: Stack) -> Stack:
         postgres=stack.postgres.replace(port=next(taken)) if stack.postgres else None,
         redis=stack.redis.replace(port=next(taken)) if stack.redis else None,
         services=services,
+        backup=stack.backup.replace(folder="", s3=None) if stack.backup else None,  # never into the real stores
     )
 
 
@@ -79,7 +89,7 @@ def _clear(host: Host, copy: Layout) -> None:
             if not name.startswith("."):
                 _wake(host, copy, name)
         down(host, copy, Quiet())
-        purge(host, copy)
+        purge(host, copy, backups=True)
     elif host.exists(copy.state):
         host.remove(copy.state)
     if host.exists(copy.state):
