@@ -45,7 +45,7 @@ class Platform:
             capture_output=True,
             text=True,
             check=False,
-            timeout=600,
+            timeout=1500,
         )
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 SECRETS = {
     name: Secret(f"hush-{name}")
     for name in (
+        "BACKUP_KEY",
         "POSTGRES_PASSWORD",
         "POSTGRES_SUPERUSER_PASSWORD",
         "REDIS_PASSWORD",

@@ -28,10 +28,15 @@ def test_status_shows_every_service_healthy(platform):
         "worker-1",
         "guard",
         "edge",
+        "timer-backup",
+        "timer-backup-watch",
+        "timer-drill",
+        "timer-disaster",
     ]
     for row in status["services"]:
         assert set(row) >= STATUS_KEYS
-        assert (row["state"], row["health"], row["restarts"]) == ("running", "healthy", 0), row
+        health = "unknown" if row["instance"].startswith("timer-") else "healthy"  # it sleeps until its time
+        assert (row["state"], row["health"], row["restarts"]) == ("running", health, 0), row
         assert row["pid"] and row["memory_bytes"] > 0
 
 
@@ -80,6 +85,8 @@ def test_a_second_up_changes_nothing(platform):
 
 
 def test_every_claim_that_has_a_check_is_seen_to_hold(platform):
+    platform.run("backup", "run")
+    platform.run("drill", "all")
     done = platform.run("verify", "--json", check=False)
     report = json.loads(done.stdout)
     red = [finding for finding in report["findings"] if finding["status"] == "fail"]
@@ -96,7 +103,7 @@ def test_every_claim_that_has_a_check_is_seen_to_hold(platform):
 
 
 def test_unchecked_claims_are_never_ticked(platform):
-    report = platform.json("verify", "backup.verified", "health.metrics")
+    report = platform.json("verify", "deploy.staging", "health.metrics")
     assert [finding["status"] for finding in report["findings"]] == ["unchecked"] * 2
     assert platform.run("verify", "nonsense.claim", check=False).returncode == 2
 
@@ -105,7 +112,7 @@ def test_no_secret_is_shown(platform):
     secrets = [
         line.partition("=")[2] for line in (platform.state / "secrets.env").read_text().splitlines() if "=" in line
     ]
-    assert len(secrets) >= 5 and all(len(secret) == 64 for secret in secrets)
+    assert len(secrets) >= 5 and all(len(secret) >= 64 for secret in secrets)
     assert (platform.state / "secrets.env").stat().st_mode & 0o777 == 0o600
     shown = "".join(
         platform.run(*words, check=False).stdout

@@ -78,3 +78,28 @@ def examine(folder):
     yield run
     for subject in open_subjects:
         subject.close()
+
+
+@pytest.fixture(scope="session")
+def backed():
+    """A running stack with backups here and in a bucket of rclone's, a dump, a base backup, and drills done."""
+    from examined import Examined
+    from s3servers import Rclone
+
+    server = Rclone()
+    one = Examined(server)
+    try:
+        one.start()
+        for scenario in ("database", "server"):
+            one.stack.run("drill", scenario)
+        yield one
+    finally:
+        one.remove()
+        server.remove()
+
+
+@pytest.fixture
+def kept(backed):
+    """It, with nothing left of what the check before made on the copy."""
+    yield backed
+    backed.settle()
