@@ -16,6 +16,7 @@ from neurmatic.errors import NeurmaticError
 from neurmatic.hosts.local import LocalHost
 from neurmatic.readiness.backups import copy_setting, database, newest
 from neurmatic.readiness.catalogue import claims
+from neurmatic.readiness.finding import Status
 from neurmatic.readiness.run import execute, find_check
 from neurmatic.readiness.subject import Subject, View
 from neurmatic.stack.backup import S3_KEY_ID, S3_SECRET
@@ -267,3 +268,10 @@ def wrong(place, name, instead):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(place, name, instead)
         yield
+
+
+def red(finding, words):
+    """The check has failed, at the end of what it saw, with these words, and has not broken down."""
+    assert finding.status is Status.FAIL, finding.evidence
+    assert words in finding.evidence.partition("BUT")[2], finding.evidence
+    assert "Traceback" not in finding.evidence

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
-from examined import wrong
+from examined import red, wrong
 from s3servers import BUCKET, Moto
 
 from neurmatic.backups import alarm, logical, proof, prune, watch
@@ -271,12 +271,6 @@ CONTROLS = [
     ("backup.missing-alert", "raised at each look", raised_at_each_look, "raised 2 times"),
     ("backup.missing-alert", "never cleared", lambda _: wrong(watch, "clear_alert", lambda *_: None), "still there: backup"),
 ]  # fmt: skip
-
-
-def red(finding, words):
-    assert finding.status is Status.FAIL, finding.evidence
-    assert words in finding.evidence.partition("BUT")[2], finding.evidence
-    assert "Traceback" not in finding.evidence
 
 
 @pytest.mark.parametrize("slug", SLUGS)

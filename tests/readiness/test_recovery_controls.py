@@ -5,7 +5,7 @@ from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from examined import wrong
+from examined import red, wrong
 
 from neurmatic.backups import archive, catalog, drill, logical, physical, recovery, restore_dump, swap
 from neurmatic.backups.contents import differences, read_contents
@@ -230,12 +230,6 @@ CONTROLS = [
     ("recovery.scenarios", "nothing acted out", lambda _: wrong(drill, "_database", lambda *_: None), "database: acted out and recorded, 0"),
     ("recovery.scenarios", "production hit", production_killed, "production meanwhile: app-1"),
 ]  # fmt: skip
-
-
-def red(finding, words):
-    assert finding.status is Status.FAIL, finding.evidence
-    assert words in finding.evidence.partition("BUT")[2], finding.evidence
-    assert "Traceback" not in finding.evidence
 
 
 @pytest.mark.parametrize("slug", SLUGS)

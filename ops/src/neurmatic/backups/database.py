@@ -91,3 +91,8 @@ def value(connection: Connection, query: str, *args: object) -> Any:
 def named(template: str, *names: str) -> sql.Composed:
     """A statement with names quoted into its {}."""
     return sql.SQL(template).format(*(sql.Identifier(name) for name in names))
+
+
+def cluster_bytes(connection: Connection) -> int:
+    """Size of all databases of the server: what a disaster takes."""
+    return int(value(connection, "SELECT sum(pg_database_size(oid)) FROM pg_database"))

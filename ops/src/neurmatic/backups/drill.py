@@ -13,11 +13,12 @@ from typing import Any, Literal, get_args
 
 from neurmatic.backups import archive, catalog, damage, recovery
 from neurmatic.backups.contents import differences, read_contents
-from neurmatic.backups.database import Address, value
+from neurmatic.backups.database import Address, cluster_bytes
 from neurmatic.backups.logical import live
 from neurmatic.backups.scratch import scratch_folder, started
 from neurmatic.backups.server import rehearse_loss
 from neurmatic.backups.setting import Setting, setting_of
+from neurmatic.backups.standing import GB
 from neurmatic.errors import NeurmaticError
 from neurmatic.releases.rehearsal import rehearse
 from neurmatic.releases.up import Up
@@ -25,7 +26,6 @@ from neurmatic.releases.up import Up
 Scenario = Literal["database", "api", "server", "corruption"]
 SCENARIOS: tuple[Scenario, ...] = get_args(Scenario)
 FOLDER = "drills/"
-GB = 1e9
 
 
 @dataclass
@@ -172,4 +172,4 @@ def _server(setting: Setting, up: Up, record: Record) -> None:
 
 def _cluster_bytes(server: Address) -> int:
     with server.connected() as connection:
-        return int(value(connection, "SELECT sum(pg_database_size(oid)) FROM pg_database"))
+        return cluster_bytes(connection)

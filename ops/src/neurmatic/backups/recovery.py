@@ -11,7 +11,7 @@ from pathlib import Path
 from neurmatic.backups.archive import Archive, Gap, Segment, gaps, parse_lsn, read_archive
 from neurmatic.backups.catalog import Kept
 from neurmatic.backups.contents import differences, read_contents
-from neurmatic.backups.database import Address, value
+from neurmatic.backups.database import Address, cluster_bytes
 from neurmatic.backups.integrity import damaged_pages, unmet_constraints
 from neurmatic.backups.manifest import Contents, Proof
 from neurmatic.backups.pgbackrest import PgBackRest, make_folders
@@ -296,7 +296,7 @@ def prove(setting: Setting, kept: Kept) -> Proof:
                 found = read_contents(connection)
                 wrong = list(differences(Contents({}, manifest.contents.definitions), Contents({}, found.definitions)))
                 wrong += unmet_constraints(connection)
-                size = value(connection, "SELECT sum(pg_database_size(oid))::bigint FROM pg_database")
+                size = cluster_bytes(connection)
         reached = reached_by(setting, data)
         if early := _not_at_its_end(kept, reached):
             wrong.append(early)

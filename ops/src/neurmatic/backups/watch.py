@@ -6,7 +6,7 @@ from neurmatic.backups import logical
 from neurmatic.backups.alarm import clear_alert, raise_alert, raised
 from neurmatic.backups.archive import lag, missing
 from neurmatic.backups.catalog import Kept, listed
-from neurmatic.backups.database import DatabaseError, value
+from neurmatic.backups.database import DatabaseError, cluster_bytes
 from neurmatic.backups.schedule import scheduled
 from neurmatic.backups.setting import Setting
 from neurmatic.backups.standing import Archive, Standing, stand
@@ -53,10 +53,11 @@ def look(setting: Setting, now: datetime | None = None) -> Standing:
 def watch(setting: Setting, now: datetime | None = None) -> Standing:
     """Look, raise an alert for each problem that has none yet, and clear those that are over."""
     standing = look(setting, now)
+    before = raised(setting)
     for name, reason in standing.problems.items():
-        if name not in raised(setting):
+        if name not in before:
             raise_alert(setting, name, reason)
-    for name in raised(setting):
+    for name in before:
         if name.startswith(WATCHED) and name not in standing.problems:
             clear_alert(setting, name)
     return standing
@@ -81,9 +82,9 @@ def _archive(setting: Setting, backups: list[Kept]) -> Archive:
 
 
 def _size(setting: Setting) -> int:
-    """Of the whole cluster, since that is what a disaster takes; 0 when it doesn't answer."""
+    """Of the whole cluster; 0 when it doesn't answer."""
     try:
         with logical.live(setting, "postgres").connected() as connection:
-            return int(value(connection, "SELECT sum(pg_database_size(oid)) FROM pg_database"))
+            return cluster_bytes(connection)
     except DatabaseError:
         return 0

@@ -7,6 +7,7 @@ import argparse
 import json
 
 from neurmatic.cli.context import HOST, layout
+from neurmatic.cli.table import table
 from neurmatic.releases.status import Status, look
 from neurmatic.releases.values import read_secrets
 from neurmatic.runtimes.native.supervisor import Supervisor
@@ -29,22 +30,20 @@ def show(where: Layout, *, as_json: bool) -> int:
     """Print the status; returns the exit code."""
     password = read_secrets(HOST, where).get("REDIS_PASSWORD", Secret("")).reveal()
     status = look(HOST, where, Supervisor(HOST, where), password)
-    print(json.dumps(status.as_json(), indent=2) if as_json else table(status))
+    print(json.dumps(status.as_json(), indent=2) if as_json else text(status))
     return 0 if status.ok else 1
 
 
-def table(status: Status) -> str:
+def text(status: Status) -> str:
     """The status as text, with a line below for each instance that is not well."""
-    rows = [COLUMNS]
-    rows += [
+    rows = [
         (
             *(row.service, row.instance, row.state, row.health, row.version, row.address, str(row.pid or "")),
             *(f"{row.memory_bytes / 2**20:.0f} MB", str(row.restarts)),
         )
         for row in status.services
     ]
-    widths = [max(len(row[n]) for row in rows) for n in range(len(COLUMNS))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines = [table(COLUMNS, rows)]
     lines += [f"! {row.instance}: {row.detail}" for row in status.services if row.health == "unhealthy"]
     lines += [f"! {row.instance}: {ORPHANED}" for row in status.services if row.state == "orphaned"]
     lines += [f"{row.instance} runs next at {row.next_run}" for row in status.services if row.next_run]

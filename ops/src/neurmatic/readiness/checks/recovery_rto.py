@@ -2,7 +2,8 @@
 
 from datetime import UTC, datetime
 
-from neurmatic.backups.drill import GB, last_drill
+from neurmatic.backups.drill import last_drill
+from neurmatic.backups.standing import GB
 from neurmatic.backups.watch import look
 from neurmatic.readiness.backups import live_setting
 from neurmatic.readiness.finding import Evidence
