@@ -1,3 +1,5 @@
+import uuid
+
 import faulty
 import pytest
 import s3servers
@@ -34,6 +36,12 @@ def own_rclone():
 def server(request):
     """Each of them: what must hold everywhere."""
     return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def prefix():
+    """A test's own folder of a bucket."""
+    return f"stacks/{uuid.uuid4().hex[:8]}"
 
 
 @pytest.fixture

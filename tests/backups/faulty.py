@@ -18,7 +18,8 @@ class Fault:
         error: code of S3 in that answer.
         cut: "request": close the connection when half of the body came; "answer": when half of the answer was sent.
         flip: change one byte of the body.
-        etag: give the object another ETag, as a store does that encrypts with keys of its own.
+        other_etag: give an ETag that is no MD5, as a store does that encrypts with keys of its own; where a client names
+            it later, the server hears its own.
         silent: take the request and never answer.
         body: fits only when this is in the request's body.
     """
@@ -30,7 +31,7 @@ class Fault:
     error: str = "InternalError"
     cut: str = ""
     flip: bool = False
-    etag: str = ""
+    other_etag: bool = False
     silent: bool = False
     body: bytes = b""
     met: int = 0
@@ -47,6 +48,7 @@ class Proxy:
         self.server = server
         self.faults = []
         self.seen = []
+        self.etags = {}
         self.lock = threading.Lock()
         self.ended = threading.Event()
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"proxy": self}))
@@ -95,6 +97,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(size)
         self.proxy.seen.append((self.command, self.path))
         fault = self._claimed(lambda fault: fault.cut != "request" and fault.body in body)
+        for other, own in self.proxy.etags.items():
+            body = body.replace(other.encode(), own.encode())
         if fault and fault.silent:
             self.proxy.ended.wait(60)
             return self._close()
@@ -103,7 +107,9 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send(fault.answer, [("Content-Type", "application/xml")], said)
         if fault and fault.flip:
             body = body[: size // 2] + bytes([body[size // 2] ^ 1]) + body[size // 2 + 1 :]
-        return self._pass_on(body, cut=bool(fault and fault.cut == "answer"), etag=fault.etag if fault else "")
+        return self._pass_on(
+            body, cut=bool(fault and fault.cut == "answer"), other_etag=bool(fault and fault.other_etag)
+        )
 
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _any  # noqa: N815  as http.server wants them
 
@@ -115,7 +121,7 @@ class _Handler(BaseHTTPRequestHandler):
                     return one
         return None
 
-    def _pass_on(self, body, *, cut, etag):
+    def _pass_on(self, body, *, cut, other_etag):
         connection = self.proxy.connect()
         connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
         for name, value in self.headers.items():
@@ -130,13 +136,18 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             connection.close()
         headers = [(n, v) for n, v in answer.getheaders() if n.lower() not in ("transfer-encoding", "connection")]
-        if etag:
-            headers = [(n, etag if n.lower() == "etag" else v) for n, v in headers]
+        if other_etag:
+            headers = [(n, self._other(v) if n.lower() == "etag" else v) for n, v in headers]
         if cut:
             data, whole = data[: len(data) // 2], len(data)
             headers = [(n, str(whole) if n.lower() == "content-length" else v) for n, v in headers]
         self._send(answer.status, headers, data)
         return self._close() if cut else None
+
+    def _other(self, etag):
+        other = etag[::-1]
+        self.proxy.etags[other.strip('"')] = etag.strip('"')
+        return other
 
     def _send(self, status, headers, data):
         self.send_response_only(status)

@@ -1,4 +1,4 @@
-"""The acceptance tests' small stack, for tests of another folder."""
+"""The acceptance tests' small stack and constant load, for tests of another folder."""
 
 import importlib.util
 from argparse import Namespace
@@ -12,7 +12,7 @@ _FILE = Path(__file__).parents[1] / "acceptance" / "conftest.py"
 _SPEC = importlib.util.spec_from_file_location("acceptance_conftest", _FILE)
 _MODULE = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(_MODULE)
-StackDir = _MODULE.StackDir
+StackDir, Load = _MODULE.StackDir, _MODULE.Load
 
 
 def setting(stack) -> Setting:

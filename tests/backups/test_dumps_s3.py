@@ -82,6 +82,20 @@ def test_a_dump_reaches_the_bucket_and_is_proven_from_there(stack, rclone):
     assert not [one for one in rclone.keys("stacks/one/") if "incoming" in one]
 
 
+def test_of_a_dump_that_is_streamed_there_the_manifest_says_what_is_known_at_its_end(stack, rclone):
+    stack.run("backup", "run", "--kind", "logical", "--store", "s3")
+    newest = backups(stack)[-1]
+
+    def metadata(name):
+        there = rclone.client().head_object(Bucket=BUCKET, Key=f"stacks/one/logical/{newest['id']}{name}")
+        return {name.lower(): value for name, value in there["Metadata"].items()}
+
+    begun = {"time": newest["begun"], "key-id": newest["key_id"]}
+    assert begun.items() <= metadata(".dump.zst.age").items()
+    ended = {"size": str(newest["size"]), "sha256": newest["sha256"]}
+    assert (begun | ended).items() <= metadata(".json").items()
+
+
 def test_the_same_dump_lies_in_both_stores(stack):
     stack.run("backup", "run", "--kind", "logical")
     here, there = backups(stack, "local")[-1], backups(stack)[-1]

@@ -181,7 +181,7 @@ def test_a_bucket_that_fails_in_mid_upload(stack, rclone, proxy, fault):
     text = stack.file.read_text()
     stack.file.write_text(re.sub(r'endpoint = ".*"', f'endpoint = "{between.endpoint}"', text))
     try:
-        with harmless(stack, rclone), between.fault("PUT", "incoming/", **fault):
+        with harmless(stack, rclone), between.fault("PUT", "partNumber", **fault):
             stack.run(*LOGICAL, "--store", "s3", code=1)
         assert not rclone.keys(f"{stack.folder.name}/incoming/")
         works_again(stack)

@@ -1,4 +1,4 @@
-"""Base backups and any second brought back: real servers, real repositories, each thing broken once."""
+"""Base backups: real servers, real repositories, each thing broken once."""
 
 import contextlib
 import json
@@ -6,126 +6,47 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import time
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from small_stack import StackDir, asked, setting
+from based import (
+    backups,
+    flip,
+    note,
+    own_stack,
+    pid,
+    processes,
+    repository,
+    scratch,
+    segments,
+    start,
+    unbroken,
+    wait,
+    with_backups,
+)
+from small_stack import asked, setting
 
 from neurmatic.backups import archive, physical, recovery
 from neurmatic.backups.catalog import chosen, listed
 from neurmatic.backups.integrity import damaged_pages
-from neurmatic.backups.pgbackrest import PgBackRest, prepare
+from neurmatic.backups.pgbackrest import prepare
 from neurmatic.backups.scratch import new_cluster, scratch_folder, started
-from neurmatic.errors import ConfigurationError, NeurmaticError
-
-# Nothing is archived but what a test sends: so that each knows what is in the archive.
-BACKUP = "\n[backup]\narchive_seconds = 3600\n"
-
-
-def make():
-    stack = StackDir()
-    stack.file.write_text(stack.file.read_text() + BACKUP)
-    stack.run("up")
-    asked(stack, "CREATE TABLE notes (id int PRIMARY KEY, text text NOT NULL CHECK (text <> ''))")
-    asked(stack, "CREATE TABLE replies (id serial PRIMARY KEY, note int NOT NULL REFERENCES notes)")
-    asked(stack, "INSERT INTO notes SELECT n, md5(n::text) || repeat('x', 500) FROM generate_series(1, 20000) n")
-    asked(stack, "INSERT INTO replies (note) SELECT id FROM notes")
-    return stack
+from neurmatic.errors import NeurmaticError
 
 
 @pytest.fixture(scope="module")
 def kept_stack():
-    stack = make()
-    stack.run("backup", "run", "--kind", "physical")
-    stack.run("backup", "run", "--kind", "physical")
-    yield stack
-    stack.remove()
+    yield from with_backups()
 
 
 @pytest.fixture
 def stack(kept_stack):
-    """With a full and an incremental backup, and nothing broken when the test is done."""
-    yield kept_stack
-    assert not scratch(kept_stack), "a test left a scratch cluster"
-    kept_stack.run("backup", "verify", "--kind", "physical")
+    yield from unbroken(kept_stack)
 
 
 @pytest.fixture
 def own():
-    """A stack of a test's own, to be broken for good."""
-    one = make()
-    yield one
-    one.remove()
-
-
-def backups(stack):
-    return json.loads(stack.run("backup", "list", "--json", "--kind", "physical"))
-
-
-def repository(stack):
-    return stack.state / "backups" / "physical"
-
-
-def segments(stack):
-    return sorted(repository(stack).glob("archive/main/15-1/*/*.zst"))
-
-
-def scratch(stack):
-    folder = stack.state / "data" / "scratch"
-    return list(folder.iterdir()) if folder.exists() else []
-
-
-def note(stack, number):
-    asked(stack, "INSERT INTO notes VALUES (%s, 'mine')", number)
-
-
-@contextlib.contextmanager
-def recovered(stack, **how):
-    """The notes of a recovered cluster, beside what is said of it."""
-    st = setting(stack)
-    with scratch_folder(st, "recover") as data:
-        said = recovery.recover(st, data, **({"at": None} | how))
-        with started(st, data, {}) as one, one.address.to("app").connected() as connection:
-            yield said, {row[0] for row in connection.execute("SELECT id FROM notes").fetchall()}
-
-
-def pid(stack):
-    return int((stack.state / "data" / "postgres" / "postmaster.pid").read_text().split()[0])
-
-
-def start(stack, *words):
-    return subprocess.Popen(
-        stack.command(*words), cwd=stack.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-
-
-def processes(stack, word):
-    """Ids of the processes of this stack whose command line has this word in it."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            line = (entry / "cmdline").read_bytes().decode().replace("\0", " ")
-            if word in line and str(stack.state) in line:
-                found.append(int(entry.name))
-    return found
-
-
-def wait(seen, seconds=30):
-    until = time.monotonic() + seconds
-    while not seen():
-        assert time.monotonic() < until, "it never came"
-        time.sleep(0.005)
-
-
-def flip(path, at):
-    """One bit of one byte."""
-    data = bytearray(path.read_bytes())
-    data[at] ^= 0x40
-    with path.open("r+b") as file:  # in place: owner and mode stay
-        file.write(data)
+    yield from own_stack()
 
 
 # ---- making and proving
@@ -182,142 +103,6 @@ def test_a_damaged_page_of_a_restored_cluster_is_found(stack):
         (file,) = asked(stack, "SELECT pg_relation_filepath('notes')")[0]
         flip(data / file, 8192 * 5 + 2000)
         assert "checksum" in " ".join(damaged_pages(st, data))
-
-
-# ---- any second
-
-
-def test_each_second_is_brought_back_as_it_was(stack):
-    moments = {}
-    for number in (30001, 30002, 30003):
-        note(stack, number)
-        time.sleep(0.05)
-        moments[number] = datetime.now(UTC)
-        time.sleep(0.05)
-    for number in (30002, 30001, 30003):
-        with recovered(stack, at=moments[number]) as (said, notes):
-            assert notes >= set(range(1, 20001)) | {number}
-            assert not notes.intersection(range(number + 1, 30010))
-            assert said.reached.why.startswith("before")
-            assert said.reached.last_commit < moments[number]
-    with recovered(stack) as (said, notes):
-        assert notes >= set(moments)
-
-
-def test_what_is_not_in_the_archive_is_sent_there_first_if_the_server_can(stack):
-    physical.flush(setting(stack), "local")
-    wait(lambda: archive.lag(setting(stack)).seconds == 0)  # the server hears of it a moment after it lies there
-    note(stack, 31001)
-    committed = time.monotonic()
-    with recovered(stack, drain=False) as (_, notes):
-        assert 31001 not in notes
-    lag = archive.lag(setting(stack)).seconds
-    assert 0 < lag <= time.monotonic() - committed + 1
-    with recovered(stack) as (_, notes):
-        assert 31001 in notes
-    wait(lambda: archive.lag(setting(stack)).seconds == 0)
-
-
-def test_a_time_out_of_reach_is_refused_beforehand(stack):
-    st = setting(stack)
-    nowhere = Path("/nonexistent/data")
-    with pytest.raises(ConfigurationError, match="has not come yet"):
-        recovery.recover(st, nowhere, at=datetime.now(UTC) + timedelta(hours=1))
-    with pytest.raises(ConfigurationError, match="oldest base backup in local was made at"):
-        recovery.recover(st, nowhere, at=datetime(2020, 1, 1, tzinfo=UTC))
-    physical.flush(st, "local")
-    time.sleep(3.5)
-    with pytest.raises(ConfigurationError, match="archive in local ends at"):
-        recovery.recover(st, nowhere, at=datetime.now(UTC), drain=False)
-
-
-def test_a_time_after_the_last_commit_is_not_taken_for_reached(stack):
-    st = setting(stack)
-    note(stack, 32001)
-    late = datetime.now(UTC)
-    asked(stack, "SELECT pg_create_restore_point('later')")  # WAL, but no commit after that time
-    segment = asked(stack, "SELECT pg_walfile_name(pg_switch_wal())")[0][0]
-    engine = PgBackRest(st, "local")
-    physical.await_archived(st, engine, engine.archive, segment)
-    with (
-        scratch_folder(st, "recover") as data,
-        pytest.raises(NeurmaticError, match=r"archive ends before.*committed at"),
-    ):
-        recovery.recover(st, data, at=late, drain=False)
-
-
-def test_a_missing_segment_is_named(stack):
-    st = setting(stack)
-    note(stack, 33001)
-    time.sleep(0.05)
-    early = datetime.now(UTC)
-    for number in (33002, 33003, 33004):
-        time.sleep(0.05)
-        note(stack, number)
-        physical.flush(st, "local")
-    lost = segments(stack)[-2]
-    away = lost.with_name("." + lost.name)
-    shutil.move(lost, stack.folder / "away")
-    try:
-        name = lost.name[:24]
-        with pytest.raises(ConfigurationError, match=rf"lacks {name}; nothing after .* can be reached"):
-            recovery.recover(st, Path("/nonexistent/data"), at=None)
-        with recovered(stack, at=early) as (_, notes):  # what lies before it can be reached
-            assert 33001 in notes and 33002 not in notes
-        assert f"lacks {name}" in stack.run("backup", "verify", "latest", "--kind", "physical", code=1)
-    finally:
-        shutil.move(stack.folder / "away", lost)
-        assert not away.exists()
-
-
-def test_recovery_that_ends_early_is_an_error_even_if_the_archive_looks_whole(stack):
-    """A segment that can't be read looks to PostgreSQL like the archive's end."""
-    st = setting(stack)
-    for number in (34001, 34002, 34003):
-        note(stack, number)
-        physical.flush(st, "local")
-    hurt = segments(stack)[-2]
-    whole = hurt.read_bytes()
-    flip(hurt, len(whole) // 2)
-    try:
-        with scratch_folder(st, "recover") as data, pytest.raises(NeurmaticError, match=hurt.name[:24]):
-            recovery.recover(st, data, at=None)
-    finally:
-        hurt.write_bytes(whole)
-
-
-def test_a_recovered_cluster_goes_on_in_the_old_one_s_place(own):
-    """Its new timeline is archived from its first segment on, and both timelines can be recovered."""
-    own.run("backup", "run", "--kind", "physical")
-    note(own, 35001)
-    time.sleep(0.05)
-    back = datetime.now(UTC)
-    time.sleep(0.05)
-    note(own, 35002)
-    time.sleep(0.05)
-    mistaken = datetime.now(UTC)
-    time.sleep(0.05)
-    note(own, 35003)
-    st = setting(own)
-    with scratch_folder(st, "recover") as data:
-        recovery.recover(st, data, at=back)
-        own.run("down")
-        shutil.rmtree(own.state / "data" / "postgres")
-        data.rename(own.state / "data" / "postgres")
-        own.run("up")
-    assert [row[0] for row in asked(own, "SELECT id FROM notes WHERE id > 35000")] == [35001]
-    note(own, 35004)
-    time.sleep(0.05)
-    later = datetime.now(UTC)
-    note(own, 35005)
-    for at, there in ((mistaken, {35001, 35002}), (later, {35001, 35004}), (None, {35001, 35004, 35005})):
-        with recovered(own, at=at) as (_, notes):
-            assert {one for one in notes if one > 35000} == there
-    own.run("backup", "run", "--kind", "physical")
-    own.run("backup", "verify", "latest", "--kind", "physical")
-    with recovered(own) as (said, notes):
-        assert said.kept.id == backups(own)[-1]["id"]
-        assert 35005 in notes
 
 
 # ---- damage

@@ -1,6 +1,7 @@
 """Which backups there are: what the stores' manifests and proofs say."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -9,6 +10,8 @@ from neurmatic.backups.stores.base import Store
 from neurmatic.errors import ConfigurationError, NeurmaticError
 
 MANIFEST, PROOF = ".json", ".proof.json"
+AT_ONCE = 8
+"""Manifests that are read at the same time: from a bucket, each takes as long as its answer is on the way."""
 AHEAD = timedelta(minutes=6)
 """A backup dated further ahead than this was made by a clock that was wrong."""
 SAME_RUN = timedelta(hours=6)
@@ -46,33 +49,36 @@ class Kept:
         return ((now or datetime.now(UTC)) - self.made).total_seconds() / 3600
 
 
-def listed(stores: Iterable[Store]) -> list[Kept]:
-    """Every backup that has a manifest, oldest first.
+def listed(stores: Iterable[Store], folders: Sequence[str] = (LOGICAL, PHYSICAL)) -> list[Kept]:
+    """Every backup that has a manifest, oldest first; those of one kind, if its folder alone is given.
 
     Raises:
         StoreError: a store can't be asked.
         NeurmaticError: a manifest can't be read.
     """
-    found = [kept for store in stores for folder in (LOGICAL, PHYSICAL) for kept in _in(store, folder)]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        found = [kept for store in stores for folder in folders for kept in _in(store, folder, pool)]
     return sorted(found, key=lambda kept: (kept.manifest.ended, kept.store))
 
 
-def _in(store: Store, folder: str) -> Iterator[Kept]:
+def _in(store: Store, folder: str, pool: Executor) -> Iterator[Kept]:
     keys = {entry.key for entry in store.entries(folder)}
-    for key in sorted(keys):
-        if key.endswith(PROOF) or not key.endswith(MANIFEST):
-            continue
-        try:
-            manifest = Manifest.read(store.text(key) or "")
-        except (ValueError, TypeError, KeyError) as error:
-            raise NeurmaticError(
-                f"{store.name} holds a manifest that can't be read: {key}: {error}",
-                "remove that file if the backup is of no use, and see who wrote it",
-            ) from None
-        if manifest.kind == "logical" and manifest.dump_key not in keys:
-            continue  # a prune that was cut off: the dump is gone
-        proof = store.text(manifest.proof_key) if manifest.proof_key in keys else None
-        yield Kept(store.name, manifest, Proof.read(proof) if proof else None)
+    wanted = [key for key in sorted(keys) if key.endswith(MANIFEST) and not key.endswith(PROOF)]
+    return (one for one in pool.map(lambda key: _read(store, key, keys), wanted) if one)
+
+
+def _read(store: Store, key: str, keys: Container[str]) -> Kept | None:
+    try:
+        manifest = Manifest.read(store.text(key) or "")
+    except (ValueError, TypeError, KeyError) as error:
+        raise NeurmaticError(
+            f"{store.name} holds a manifest that can't be read: {key}: {error}",
+            "remove that file if the backup is of no use, and see who wrote it",
+        ) from None
+    if manifest.kind == "logical" and manifest.dump_key not in keys:
+        return None  # a prune that was cut off: the dump is gone
+    proof = store.text(manifest.proof_key) if manifest.proof_key in keys else None
+    return Kept(store.name, manifest, Proof.read(proof) if proof else None)
 
 
 def chosen(backups: list[Kept], name: str, kind: Kind | None = None, store: str | None = None) -> Kept:

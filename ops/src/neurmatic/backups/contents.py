@@ -1,10 +1,11 @@
 """What is in a database, so that two of them can be compared: rows and a checksum of each table, and every definition."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from psycopg import sql
 
-from neurmatic.backups.database import Connection
+from neurmatic.backups.database import Address, Connection
 from neurmatic.backups.manifest import Contents, Table
 
 _OURS = r"n.nspname NOT LIKE 'pg\_%' AND n.nspname <> 'information_schema'"
@@ -73,6 +74,17 @@ def read_contents(connection: Connection) -> Contents:
     for schema, name in connection.execute(_TABLES.encode()).fetchall():
         tables[f"{schema}.{name}"] = _digest(connection, sql.Identifier(schema, name))
     return Contents(tables, read_definitions(connection))
+
+
+def contents_of(*addresses: Address) -> list[Contents]:
+    """Everything in each of these databases, all of them read at once."""
+
+    def read(address: Address) -> Contents:
+        with address.connected() as connection:
+            return read_contents(connection)
+
+    with ThreadPoolExecutor(len(addresses)) as pool:
+        return list(pool.map(read, addresses))
 
 
 def read_definitions(connection: Connection) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from neurmatic.backups.alarm import alarmed
 from neurmatic.backups.catalog import chosen, listed
 from neurmatic.backups.manifest import Manifest
-from neurmatic.backups.proof import verify
+from neurmatic.backups.proof import verify_on_record
 from neurmatic.backups.prune import prune
 from neurmatic.backups.run import alone, run
 from neurmatic.backups.schedule import due, lateness
@@ -52,11 +52,7 @@ def _proved(setting: Setting, since: datetime) -> list[NeurmaticError]:
     for name in dict.fromkeys(one.id for one in backups if one.made >= since.replace(microsecond=0)):
         kept = chosen(backups, name)
         try:
-            with (
-                alarmed(setting, f"proof.{kept.manifest.kind}"),
-                setting.events.recorded("verify", id=kept.id, store=kept.store),
-            ):
-                proof = verify(setting, kept)
+            proof = verify_on_record(setting, kept)
         except NeurmaticError as error:
             failed.append(error)
         else:

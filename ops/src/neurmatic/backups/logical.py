@@ -6,6 +6,7 @@ Each is a program of its own, so that a dump can be opened without this tool:
 
 import secrets as csprng
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -76,7 +77,7 @@ def dump(setting: Setting, database: str, stores: tuple[Store, ...]) -> tuple[Ma
             if made is None:
                 made = _made(setting, database, store), store
             else:
-                _copied(made[0], made[1], store, setting)
+                _copied(made[0], made[1], store)
         except NeurmaticError as error:
             failed[store.name] = error
     if made is None:
@@ -105,7 +106,12 @@ def _made(setting: Setting, database: str, store: Store) -> Manifest:
         try:
             with setting.host.pipeline(_dump_programs(setting, address, snapshot)) as stream:
                 source = Metered(Progress(stream, 0, "dumping", setting.reporter), at_end=counted.result)
-                _put(setting, store, dump_key(name), source, begun=begun)
+                _put(
+                    store,
+                    dump_key(name),
+                    source,
+                    {"time": begun.isoformat(timespec="seconds"), "key-id": setting.key_id},
+                )
         except NeurmaticError:
             if counted.done() and (cause := counted.exception()):
                 raise cause from None  # with it the snapshot is gone, which is all that pg_dump knows
@@ -128,37 +134,39 @@ def _made(setting: Setting, database: str, store: Store) -> Manifest:
         database_bytes=one.database_bytes,
         contents=contents,
     )
-    store.put_text(manifest.key, manifest.text())
+    _note(store, manifest)
     return manifest
 
 
-def _copied(manifest: Manifest, made: Store, store: Store, setting: Setting) -> None:
+def _copied(manifest: Manifest, made: Store, store: Store) -> None:
     with made.open(manifest.dump_key) as file:
-        source = Metered(file)
-        begun = datetime.fromisoformat(manifest.begun)
-        _put(setting, store, manifest.dump_key, source, begun=begun, sha256=manifest.sha256)
-    store.put_text(manifest.key, manifest.text())
+
+        def same() -> None:
+            if source.sha256 != manifest.sha256:
+                raise StoreError(
+                    f"{manifest.dump_key} has changed since it was made: sha256 {source.sha256}, not {manifest.sha256}"
+                )
+
+        source = Metered(file, at_end=same)
+        _put(store, manifest.dump_key, source, manifest.about())
+    _note(store, manifest)
 
 
-def _put(  # noqa: PLR0913  what is stored, where, and what is said of it
-    setting: Setting, store: Store, key: str, source: Metered, *, begun: datetime, sha256: str = ""
-) -> None:
+def _put(store: Store, key: str, source: Metered, about: Mapping[str, str]) -> None:
     """Store it, and see that as many bytes lie there as were read.
 
     Raises:
-        StoreError: they don't, or they aren't those of `sha256`; nothing is left there.
+        StoreError: they don't; nothing is left there.
     """
-
-    def facts() -> dict[str, str]:
-        if sha256 and source.sha256 != sha256:
-            raise StoreError(f"{key} has changed since it was made: sha256 {source.sha256}, not {sha256}")
-        about = {"time": begun.isoformat(timespec="seconds"), "size": str(source.size), "sha256": source.sha256}
-        return about | {"key-id": setting.key_id}
-
-    entry = store.put(key, source, facts)
+    entry = store.put(key, source, about)
     if entry.size != source.size:
         store.remove(key)
         raise StoreError(f"{store.name} holds {entry.size} bytes of {key}, not the {source.size} that were sent")
+
+
+def _note(store: Store, manifest: Manifest) -> None:
+    """With the manifest, the dump counts. It carries as metadata, too, what of a stream is known only at its end."""
+    store.put_text(manifest.key, manifest.text(), manifest.about())
 
 
 def _dump_programs(setting: Setting, address: Address, snapshot: str) -> list[Program]:

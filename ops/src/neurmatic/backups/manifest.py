@@ -101,6 +101,10 @@ class Manifest:
     def proof_key(self) -> str:
         return f"{self.folder}{self.id}.proof.json"
 
+    def about(self) -> dict[str, str]:
+        """What a dump's objects carry as metadata."""
+        return {"time": self.begun, "size": str(self.size), "sha256": self.sha256, "key-id": self.key_id}
+
     def text(self) -> str:
         return json.dumps(asdict(self), indent=1) + "\n"
 

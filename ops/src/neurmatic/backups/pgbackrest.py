@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from typing import Any
 from neurmatic.backups.database import value
 from neurmatic.backups.logical import live
 from neurmatic.backups.setting import Setting
-from neurmatic.errors import BusyError, NeurmaticError
+from neurmatic.errors import BusyError, CommandError, NeurmaticError
 from neurmatic.hosts.base import Result
 from neurmatic.hosts.pipeline import Pipeline, Program
 from neurmatic.render.backup import STANZA, local_folder
@@ -31,6 +31,8 @@ _STANZA_IS_MISSING = (1, 3)  # nothing; files without what describes them
 _SOON = "--io-timeout=5"
 """It tries for four times as long to reach a store: so `up` isn't kept for minutes by one that is gone."""
 _LOGGED = re.compile(r"^P\d\d +(DETAIL|INFO|WARN|ERROR): *")
+_ABOUT_ALL = re.compile(r"^P00 +(INFO|WARN)")
+_LABEL = re.compile(r"new backup label = (\S+)")
 _VERIFIED = re.compile(
     r"archiveId: \S+, total WAL checked: (\d+), total valid WAL: (\d+)"
     r"|backup: \S+, status: valid, total files checked: (\d+), total valid files: (\d+)"
@@ -102,22 +104,38 @@ class PgBackRest:
         """Run one of its short commands."""
         return _run(self.setting, self.words(command, *options), check=check, timeout=timeout)
 
-    def follow(self, command: str, *options: str) -> None:
+    def follow(self, command: str, *options: str) -> str:
         """Run one of its long commands to the end and tell the operator how far it is.
+
+        Returns:
+            The lines of its log but those about single files.
 
         Raises:
             CommandError: it did not end well.
         """
         words = self.words(command, "--log-level-console=detail", "--no-log-timestamp", *options)
         with _started(self.setting, words) as stream:
-            told, rest = time.monotonic(), ""
+            told, rest, log = time.monotonic(), "", list[str]()
             while chunk := stream.read(4096):
                 lines = (rest + chunk.decode(errors="replace")).split("\n")
                 rest = lines.pop()
+                log += [line for line in lines if _ABOUT_ALL.match(line)]
                 done = [found.group(1) for line in lines if (found := _PERCENT.search(line))]
                 if done and time.monotonic() > told + _TELL_SECONDS:
                     told = time.monotonic()
                     self.setting.reporter.say(f"{command}, {self.store}: {done[-1]} %")
+        return "\n".join(log)
+
+    def back_up(self, *options: str) -> str:
+        """Make a base backup, and return its label.
+
+        Raises:
+            CommandError: it did not end well, or did not say what it made.
+        """
+        made = _LABEL.search(self.follow("backup", *options))
+        if made is None:
+            raise CommandError(f"pgBackRest ended well, and named no new backup in {self.store}")
+        return made.group(1)
 
     def info(self, *options: str) -> dict[str, Any]:
         """What it says of the repository."""
@@ -137,7 +155,7 @@ class PgBackRest:
         """The archive's folder of the cluster that writes to it now."""
         said = self.info()
         self.must_be_there(said)
-        return str(said["archive"][-1]["id"])
+        return archive_of(said)
 
     def must_be_there(self, said: Mapping[str, Any]) -> None:
         """Raises NeurmaticError where archiving was never begun in the store, or where it can't be reached."""
@@ -197,15 +215,19 @@ class PgBackRest:
         return "pgbackrest" in line and f"--config={self.setting.layout.backup_config}" in line
 
 
-def prepare(setting: Setting) -> dict[str, NeurmaticError]:
-    """Make the folders and, in every store, what archiving begins with; what is there already stays.
+def archive_of(said: Mapping[str, Any]) -> str:
+    """The archive's folder of the cluster that writes to it now, from `info`."""
+    return str(said["archive"][-1]["id"])
+
+
+def prepare(setting: Setting, stores: Iterable[str] | None = None) -> dict[str, NeurmaticError]:
+    """Make the folders and, in these stores or else in all, what archiving begins with; what is there already stays.
 
     Returns:
         What went wrong, by store. A store that can't be reached now keeps no other from being used.
     """
     make_folders(setting)
-    stores = tuple(REPOSITORIES) if setting.backup.s3 else ("local",)
-    failed = _unusable(setting, stores)
+    failed = _unusable(setting, tuple(stores or (REPOSITORIES if setting.backup.s3 else ("local",))))
     new = tuple(store for store, error in failed.items() if isinstance(error, NotSetUpError))
     if not new:
         return failed
@@ -244,8 +266,12 @@ def _check_authorities(setting: Setting) -> None:
             )
 
 
-def check_owner(setting: Setting, engine: PgBackRest) -> None:
-    """Raises NeurmaticError where the store doesn't take this server's WAL, or can't be reached."""
+def check_owner(setting: Setting, engine: PgBackRest) -> dict[str, Any]:
+    """What `info` says of a store that takes this server's WAL.
+
+    Raises:
+        NeurmaticError: it doesn't, or can't be reached.
+    """
     said = engine.info(_SOON)
     engine.must_be_there(said)
     with live(setting, "postgres").connected() as connection:
@@ -255,6 +281,7 @@ def check_owner(setting: Setting, engine: PgBackRest) -> None:
             f"{engine.store} holds base backups of another cluster, {said['db'][-1]['system-id']}, and takes none of {system}",
             "bring that one back with `neurmatic restore`, or give this stack another folder or prefix",
         )
+    return said
 
 
 def make_folders(setting: Setting) -> None:

@@ -11,8 +11,8 @@ from neurmatic.backups.catalog import Kept, listed
 from neurmatic.backups.contents import read_definitions
 from neurmatic.backups.database import Connection, value
 from neurmatic.backups.logical import Identity, identify, live
-from neurmatic.backups.manifest import Contents, Manifest
-from neurmatic.backups.pgbackrest import BaseBackup, PgBackRest, check_owner, prepare
+from neurmatic.backups.manifest import PHYSICAL, Contents, Manifest
+from neurmatic.backups.pgbackrest import BaseBackup, PgBackRest, archive_of, check_owner, prepare
 from neurmatic.backups.setting import Setting
 from neurmatic.backups.stores.base import Store
 from neurmatic.errors import NeurmaticError
@@ -46,7 +46,7 @@ def back_up(setting: Setting, stores: tuple[Store, ...], type: Type | None = Non
     Raises:
         NeurmaticError: naming each store that has none now. Earlier backups are as they were.
     """
-    unprepared = prepare(setting)
+    unprepared = prepare(setting, [store.name for store in stores])
     made: list[Manifest] = []
     failed: dict[str, NeurmaticError] = {}
     for store in stores:
@@ -66,21 +66,21 @@ def _backed_up(setting: Setting, store: Store, type: Type | None) -> Manifest:  
     engine = PgBackRest(setting, store.name)
     engine.free_lock()
     begun, clock = datetime.now(UTC), time.monotonic()
-    before = {one.label for one in engine.backups()}
-    wanted = type or _due(store, before, setting.backup.full_days, begun)
+    wanted = type or _due(store, {one.label for one in engine.backups()}, setting.backup.full_days, begun)
     setting.reporter.say(f"base backup, {wanted}, to {store.name}")
-    engine.follow("backup", f"--type={wanted}")
+    label = engine.back_up(f"--type={wanted}")
     ended = datetime.now(UTC)  # from here on, any time can be recovered from it
+    point = mark(setting, f"neurmatic-{label}")  # at once: while its segment is archived, the rest is asked
     backups = engine.backups()
-    new = next((one for one in reversed(backups) if one.label not in before), None)
+    new = next((one for one in backups if one.label == label), None)
     if new is None:
-        raise NeurmaticError(f"pgBackRest ended well, but lists no new backup in {store.name}")
+        raise NeurmaticError(f"pgBackRest made {label}, and does not list it in {store.name}")
     if new.damaged:
         raise NeurmaticError(
             f"the server's own files have pages with a wrong checksum: {new.label} was copied with them",
             f"see {setting.layout.logs}/backup/{STANZA}-backup.log; restore an earlier backup while there is one",
         )
-    point = mark(setting, f"neurmatic-{new.label}")
+    key_id = setting.key_id
     await_archived(setting, engine, new.archive, point.segment)
     manifest = Manifest(
         id=new.label,
@@ -93,7 +93,7 @@ def _backed_up(setting: Setting, store: Store, type: Type | None) -> Manifest:  
         server_version=point.identity.server_version,
         release=setting.release,
         revision=point.identity.revision,
-        key_id=setting.key_id,
+        key_id=key_id,
         size=new.size,
         database_bytes=new.database_bytes,
         contents=Contents({}, point.definitions),
@@ -122,7 +122,7 @@ def _due(store: Store, labels: set[str], full_days: int, now: datetime) -> Type:
 
 def base_backups(store: Store) -> list[Kept]:
     """Those of one store that have a manifest, oldest first."""
-    return [one for one in listed([store]) if one.manifest.kind == "physical"]
+    return listed([store], [PHYSICAL])
 
 
 def chain(backups: Iterable[BaseBackup], one: BaseBackup) -> tuple[str, ...]:
@@ -166,11 +166,11 @@ def flush(setting: Setting, store: str, seconds: float = ARCHIVE_SECONDS) -> Non
         NeurmaticError: the server can't be asked, or archiving doesn't work.
     """
     engine = PgBackRest(setting, store)
-    check_owner(setting, engine)
+    archive = archive_of(check_owner(setting, engine))
     with live(setting, "postgres").connected() as connection:
         connection.execute("SELECT pg_current_xact_id()")  # a commit: recovery to a time ends at the first one after it
         segment = value(connection, "SELECT pg_walfile_name(pg_switch_wal())")
-    await_archived(setting, engine, engine.archive, segment, seconds)
+    await_archived(setting, engine, archive, segment, seconds)
 
 
 def await_archived(
@@ -182,7 +182,7 @@ def await_archived(
         NeurmaticError: it doesn't come.
     """
     until = time.monotonic() + seconds
-    pause = 0.1
+    pause = 0.05  # a segment takes a quarter of a second to a store nearby
     while not engine.files(f"archive/{STANZA}/{archive}/{segment[:16]}", f"^{segment}-"):
         if time.monotonic() > until:
             with live(setting, "postgres").connected() as connection:

@@ -3,6 +3,7 @@
 import time
 from datetime import UTC, datetime
 
+from neurmatic.backups.alarm import alarmed
 from neurmatic.backups.catalog import Kept
 from neurmatic.backups.contents import differences, read_contents
 from neurmatic.backups.database import value
@@ -18,11 +19,20 @@ class NotProvenError(NeurmaticError):
     """A backup does not restore, or not to what was backed up."""
 
 
+def verify_on_record(setting: Setting, kept: Kept) -> Proof:
+    """Prove one backup as `verify` does, on the record: an event in any case, and an alert when it fails."""
+    with (
+        alarmed(setting, f"proof.{kept.manifest.kind}"),
+        setting.events.recorded("verify", id=kept.id, store=kept.store),
+    ):
+        return verify(setting, kept)
+
+
 def verify(setting: Setting, kept: Kept) -> Proof:
     """Prove one backup. The proof is written to its store, whatever it says.
 
     Raises:
-        NotProvenError: it does not hold; an alert was raised.
+        NotProvenError: it does not hold.
         NeurmaticError: it could not be tried, such as for want of space, of a store or of its key; an earlier proof stays.
     """
     check_key(setting, kept)

@@ -64,7 +64,7 @@ class Recovered:
     reached: Reached
 
 
-def recover(  # noqa: PLR0913  what, where to, from where
+def recover(  # noqa: PLR0913  as `recovered`
     setting: Setting,
     data: Path,
     *,
@@ -74,10 +74,27 @@ def recover(  # noqa: PLR0913  what, where to, from where
     exact: bool = False,
     drain: bool = True,
 ) -> Recovered:
+    """Restore the cluster into a new folder, as `recovered` does, and leave it shut down in order."""
+    with recovered(setting, data, at=at, store=store, kept=kept, exact=exact, drain=drain) as (said, _):
+        return said
+
+
+@contextmanager
+def recovered(  # noqa: PLR0913  what, where to, from where
+    setting: Setting,
+    data: Path,
+    *,
+    at: datetime | None,
+    store: Store | None = None,
+    kept: Kept | None = None,
+    exact: bool = False,
+    drain: bool = True,
+) -> Iterator[tuple[Recovered, Address]]:
     """Restore the cluster into a new folder, to the archive's end or to a time, and see that it got there.
 
-    It is promoted, shut down in order, and archives nothing itself: what its new timeline begins with waits in it for
-    the archiver of whoever starts it in its place. Beside the folder lie its configuration and its log.
+    It is promoted, and answers while the block runs; then it is shut down in order. It archives nothing itself: what its
+    new timeline begins with waits in it for the archiver of whoever starts it in its place. Beside the folder lie its
+    configuration and its log.
 
     Args:
         setting: whose backups.
@@ -111,13 +128,13 @@ def recover(  # noqa: PLR0913  what, where to, from where
         with address.connected() as connection:
             for name in _RECOVERY:
                 connection.execute(f"ALTER SYSTEM RESET {name}".encode())
-    reached = reached_by(setting, data)
-    if exact:
-        if wrong := _not_at_its_end(chosen, reached):
-            raise NeurmaticError(wrong)
-    else:
-        _must_have_reached(reached, archive, timeline, at)
-    return Recovered(chosen, round(seconds, 3), reached)
+        reached = reached_by(setting, data)
+        if exact:
+            if wrong := _not_at_its_end(chosen, reached):
+                raise NeurmaticError(wrong)
+        else:
+            _must_have_reached(reached, archive, timeline, at)
+        yield Recovered(chosen, round(seconds, 3), reached), address
 
 
 def _chosen(

@@ -5,21 +5,24 @@ renames of folders take. The folder before is kept until the operator drops it.
 """
 
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from neurmatic.backups import logical, recovery, swap
 from neurmatic.backups.catalog import Kept
-from neurmatic.backups.contents import differences, read_contents
-from neurmatic.backups.database import DatabaseError
+from neurmatic.backups.contents import contents_of, differences, read_contents
+from neurmatic.backups.database import Address, DatabaseError
 from neurmatic.backups.fitting import check_key, check_space, check_version
 from neurmatic.backups.kept import BEFORE
 from neurmatic.backups.manifest import Contents
 from neurmatic.backups.recovery import Recovered
 from neurmatic.backups.restore_dump import dropped_on_failure
 from neurmatic.backups.restored import Confirm, Loss, Restored, rows_changed
-from neurmatic.backups.scratch import scratch_folder, started
+from neurmatic.backups.scratch import scratch_folder
 from neurmatic.backups.setting import Setting
 from neurmatic.errors import ConfigurationError, NeurmaticError
 from neurmatic.releases.swapping import settle_swap
@@ -49,16 +52,16 @@ def into(setting: Setting, kept: Kept, point: Point, name: str) -> Restored:
         raise ConfigurationError(f"there is a database {name!r} already", "choose another name; it was not touched")
     done = Restored(kept.id, kept.store, name)
     unfinished = swap.beside(name, swap.UNFINISHED)
-    with scratch_folder(setting, "recovered") as data:
-        recovered = _recover(setting, kept, point, data, done)
+    with scratch_folder(setting, "recovered") as data, ExitStack() as running:
+        recovered, address = running.enter_context(_recovered(setting, kept, point, data, done))
         done.reached = _moment(recovered, point).isoformat(timespec="seconds")
-        with started(setting, data, {}) as scratch, dropped_on_failure(server, unfinished):
-            source = scratch.address.to(database)
+        with dropped_on_failure(server, unfinished):
+            source = address.to(database)
             with done.timed("copy"):
                 logical.create_database(setting, server, unfinished)
                 logical.transfer(setting, source, server.to(unfinished))
-            with done.timed("compare"), source.connected() as one, server.to(unfinished).connected() as other:
-                wanted, found = read_contents(one), read_contents(other)
+            with done.timed("compare"):
+                wanted, found = contents_of(source, server.to(unfinished))
                 if wrong := list(differences(wanted, found)):
                     raise NeurmaticError(f"the copy is not what was recovered: {'; '.join(wrong[:5])}")
             with done.timed("analyze"), server.to(unfinished).connected() as connection:
@@ -76,17 +79,24 @@ def in_place(setting: Setting, kept: Kept, point: Point, confirm: Confirm) -> Re
     """
     done = Restored(kept.id, kept.store, setting.postgres.database)
     with scratch_folder(setting, "recovered") as data:
-        recovered = _recover(setting, kept, point, data, done)
-        done.reached = _moment(recovered, point).isoformat(timespec="seconds")
-        loss = _look(setting, data, _moment(recovered, point), done)
-        if not confirm(loss):
-            raise NeurmaticError("not confirmed: nothing was swapped", "the live database is as it was")
+        with _recovered(setting, kept, point, data, done) as (recovered, address):
+            moment = _moment(recovered, point)
+            done.reached = moment.isoformat(timespec="seconds")
+            with done.timed("compare"):
+                found = _looked_at(address.to(setting.postgres.database))
+            done.rows = found.rows
+            if not confirm(lambda: _loss(setting, found, moment)):
+                raise NeurmaticError("not confirmed: nothing was swapped", "the live database is as it was")
         with done.timed("swap"):
             done.kept = _swap(setting, data)
     return done
 
 
-def _recover(setting: Setting, kept: Kept, point: Point, data: Path, done: Restored) -> Recovered:
+@contextmanager
+def _recovered(
+    setting: Setting, kept: Kept, point: Point, data: Path, done: Restored
+) -> Iterator[tuple[Recovered, Address]]:
+    """The recovered cluster, which answers while the block runs."""
     what = (
         f"up to {point.at.isoformat(sep=' ')}" if point.at else "to the end of the WAL" if point.to_end else "as it was"
     )
@@ -94,19 +104,29 @@ def _recover(setting: Setting, kept: Kept, point: Point, data: Path, done: Resto
     check_version(setting, kept)
     check_space(setting, kept, setting.layout.data)
     setting.reporter.say(f"recovering {kept.id} from {kept.store}, {what}")
-    with done.timed("recover"):
-        exact = point.at is None and not point.to_end
-        return recovery.recover(setting, data, at=point.at, kept=kept, exact=exact)
+    exact = point.at is None and not point.to_end
+    with ExitStack() as running:
+        with done.timed("recover"):
+            one = running.enter_context(recovery.recovered(setting, data, at=point.at, kept=kept, exact=exact))
+        yield one
 
 
-def _look(setting: Setting, data: Path, moment: datetime, done: Restored) -> Loss:
-    """Start it once, read every row, gather statistics, and compare it with the live one."""
-    database = setting.postgres.database
-    with done.timed("compare"), started(setting, data, recovery.ARCHIVES_LATER, keep=True) as scratch:
-        with scratch.address.to(database).connected() as connection:
-            found = read_contents(connection)
+def _looked_at(address: Address) -> Contents:
+    """Every row of a database read, and its statistics gathered meanwhile."""
+
+    def analyze() -> None:
+        with address.connected() as connection:
             connection.execute("ANALYZE")
-        done.rows = found.rows
+
+    with ThreadPoolExecutor(1) as beside:
+        analyzed = beside.submit(analyze)
+        with address.connected() as connection:
+            found = read_contents(connection)
+        analyzed.result()
+    return found
+
+
+def _loss(setting: Setting, found: Contents, moment: datetime) -> Loss:
     live = _live_contents(setting)
     tables = tuple(rows_changed(live, found)) if live else ()
     where = f"folder {setting.layout.postgres}{BEFORE}…"

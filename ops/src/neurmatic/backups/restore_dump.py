@@ -61,8 +61,7 @@ def in_place(setting: Setting, kept: Kept, confirm: Confirm, *, safety_copy: boo
     name = swap.beside(database, swap.UNFINISHED)
     with dropped_on_failure(server, name):
         found = _restore_beside(setting, kept, server, name, done)
-        loss = _loss(kept, server, database, found)
-        if not confirm(loss):
+        if not confirm(lambda: _loss(kept, server, database, found)):
             raise NeurmaticError("not confirmed: nothing was swapped", "the live database is as it was")
         with done.timed("swap"):
             if swap.exists(server, database):

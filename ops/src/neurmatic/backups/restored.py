@@ -26,7 +26,8 @@ class Loss:
     kept: str
 
 
-Confirm = Callable[[Loss], bool]
+Confirm = Callable[[Callable[[], Loss]], bool]
+"""Whether to go on. What would be lost is found out only when it is asked for: it takes a reading of every live row."""
 
 
 @dataclass

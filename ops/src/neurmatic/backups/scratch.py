@@ -25,6 +25,7 @@ _SETTINGS = {
     "timezone": "'UTC'",
 }
 _SHUTDOWN_SECONDS = 3600
+_BEGIN_SECONDS = 20
 _LEFTOVER_SECONDS = 60
 _FIRM = ("port", "listen_addresses", "unix_socket_directories", "hba_file", "archive_mode", "archive_command")
 
@@ -113,13 +114,15 @@ def started(setting: Setting, data: Path, settings: Mapping[str, str], *, keep: 
 
 def _wait(setting: Setting, data: Path, address: Address, log: Path) -> None:
     """Until it answers; a server that has ended says why in its log."""
+    status = [str(setting.postgres_bin / "pg_ctl"), "status", "-D", str(data)]
+    begun = time.monotonic()
     while not address.answers():
-        state = setting.host.run(
-            [str(setting.postgres_bin / "pg_ctl"), "status", "-D", str(data)], env={}, user=setting.user, check=False
-        )
-        if not state.ok:
-            words = setting.host.tail(log, 3000).strip().splitlines()[-12:]
+        if setting.host.run(status, env={}, user=setting.user, check=False).ok:
+            continue
+        words = setting.host.tail(log, 3000).strip().splitlines()[-12:]
+        if words or time.monotonic() > begun + _BEGIN_SECONDS:
             raise CommandError("the restored server ended:\n  " + "\n  ".join(words))
+        time.sleep(0.1)  # on a busy machine it may not even have begun: its number is noted before its first word
 
 
 def _stop(setting: Setting, data: Path, *, keep: bool) -> None:

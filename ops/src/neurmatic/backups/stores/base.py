@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import BinaryIO, Protocol
 
 from neurmatic.errors import NeurmaticError
@@ -24,8 +25,8 @@ class Entry:
     modified: datetime
 
 
-Facts = Callable[[], Mapping[str, str]]
-"""Metadata that is known when the last byte was read, such as the size and the checksum."""
+NOTHING: Mapping[str, str] = MappingProxyType({})
+"""What is said of an object of which nothing is."""
 
 
 class Store(Protocol):
@@ -36,11 +37,17 @@ class Store(Protocol):
         """``local`` or ``s3``."""
         ...
 
-    def put(self, key: str, source: Source, facts: Facts = dict) -> Entry:
-        """Store all that the source gives, and see that it arrived. On any error, its own included, nothing is there."""
+    def put(self, key: str, source: Source, about: Mapping[str, str] = NOTHING) -> Entry:
+        """Store all that the source gives, and see that it arrived. On any error, its own included, nothing is there.
+
+        Args:
+            key: of an object that is not there yet.
+            source: it is read to its end.
+            about: metadata, where the store keeps any.
+        """
         ...
 
-    def put_text(self, key: str, text: str) -> None: ...
+    def put_text(self, key: str, text: str, about: Mapping[str, str] = NOTHING) -> None: ...
 
     def open(self, key: str) -> AbstractContextManager[BinaryIO]: ...
 
@@ -49,7 +56,7 @@ class Store(Protocol):
         ...
 
     def metadata(self, key: str) -> Mapping[str, str]:
-        """What `put` was told of it; empty where a store keeps none."""
+        """What was said of it when it was stored; empty where a store keeps none."""
         ...
 
     def entries(self, prefix: str = "") -> list[Entry]:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
-from neurmatic.backups.stores.base import Entry, Facts, StoreError
+from neurmatic.backups.stores.base import NOTHING, Entry, StoreError
 from neurmatic.hosts.base import Host
 from neurmatic.hosts.pipeline import Source
 
@@ -28,16 +28,17 @@ class FolderStore:
     owner: str | None = None
     name: str = "local"
 
-    def put(self, key: str, source: Source, facts: Facts = dict) -> Entry:
-        """Facts are not kept: a backup's manifest has them all."""
+    def put(self, key: str, source: Source, about: Mapping[str, str] = NOTHING) -> Entry:
+        """Files have no metadata: a backup's manifest says all of it."""
+        del about
         path = self._prepared(key)
         with self.host.writing(path, mode=0o600, owner=self.owner) as file:
             while chunk := source.read(CHUNK):
                 file.write(chunk)
-            facts()
         return self._entry(path)
 
-    def put_text(self, key: str, text: str) -> None:
+    def put_text(self, key: str, text: str, about: Mapping[str, str] = NOTHING) -> None:
+        del about
         self.host.write(self._prepared(key), text, mode=0o600, owner=self.owner)
 
     @contextmanager

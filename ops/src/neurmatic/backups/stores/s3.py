@@ -7,25 +7,26 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Self
+from typing import TYPE_CHECKING, BinaryIO, Self, cast
 
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
-from neurmatic.backups.stores.base import Entry, Facts, StoreError
+from neurmatic.backups.stores.base import NOTHING, Entry, StoreError
 from neurmatic.backups.stores.s3_bucket import Bucket, answered
 from neurmatic.backups.stores.s3_download import Download
-from neurmatic.backups.stores.s3_upload import PART, Sent, send, summed
+from neurmatic.backups.stores.s3_upload import DAMAGED, PART, OtherETagError, Said, Sent, Upload, summed
 from neurmatic.hosts.pipeline import Source
 from neurmatic.stack.backup import S3
 from neurmatic.stack.secret import Secret
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3.type_defs import CopySourceTypeDef, MultipartUploadTypeDef
+    from mypy_boto3_s3.literals import StorageClassType
+    from mypy_boto3_s3.type_defs import CopySourceTypeDef, HeadObjectOutputTypeDef, MultipartUploadTypeDef
 
 INCOMING = "incoming/"
 OTHERS = (INCOMING, "physical/")
-"""Folders whose objects are not this store's: what is on its way, and pgBackRest's repository."""
+"""Folders whose objects are not this store's: what is not yet compared, and pgBackRest's repository."""
 COPY_PART = 512 << 20
 """An object is copied within the store in one request if it is smaller, else in parts of this many bytes."""
 LEFTOVER_AGE = timedelta(days=1)
@@ -36,11 +37,11 @@ ABSENT = ("NoSuchKey", "404")
 class S3Store:
     """Objects below a prefix of a bucket.
 
-    An object is sent to incoming/, checked there, and then copied by the store itself to its final key, with its
-    storage class and with metadata that is known only after the last byte. So nothing partial and nothing damaged on
-    the way ever has a final key. What the check trusts: an ETag that is the MD5 of what was sent, or made of the MD5 of
-    its parts, as nearly every store's is; where it is anything else, the object is read back and compared. The store's
-    own copy is trusted but for its size; a proof, which restores what lies there, trusts nothing.
+    An object is sent in parts. The store answers each with an ETag, which is the part's MD5 with nearly every store; only
+    when all of them were right are the parts made an object, at once and under its final key. Where ETags are anything
+    else, the object goes to incoming/, is read back and compared there, and is copied to its final key by the store. So
+    nothing partial and nothing damaged on the way ever has a final key. In the end the object is asked for its size and
+    ETag; a proof, which restores what lies there, trusts nothing.
 
     Requests are repeated a few times, and silence is borne for a minute at most (s3_bucket.py).
 
@@ -65,30 +66,50 @@ class S3Store:
         """The key in the bucket."""
         return f"{self.prefix}/{key}" if self.prefix else key
 
-    def put(self, key: str, source: Source, facts: Facts = dict) -> Entry:
-        """Store all that the source gives, and see that it arrived; see the class for how.
-
-        When the last request, the copy, fails without an answer, an object without a manifest may be there.
-        """
-        incoming = self.at(INCOMING + key)
+    def put(self, key: str, source: Source, about: Mapping[str, str] = NOTHING) -> Entry:
+        """Store all that the source gives, and see that it arrived; see the class for how."""
+        upload = Upload(self.bucket, source, self.part)
         try:
-            sent = send(self.bucket, incoming, source, self.part)
-            about = facts()
-            self._check(INCOMING + key, sent)
-            self._copy(incoming, self.at(key), about)
+            sent = upload.send(self.at(key), self._said(about), checked=True)
+        except OtherETagError:
+            return self._put_by_incoming(key, upload, about)
+        with self._gone_on_failure(key):
+            return self._checked(key, sent)
+
+    def _put_by_incoming(self, key: str, upload: Upload, about: Mapping[str, str]) -> Entry:
+        """The store's own copy of what was compared is trusted but for its size."""
+        incoming = INCOMING + key
+        try:
+            sent = upload.send(self.at(incoming), {}, checked=False)
+            self._checked(incoming, sent)
+            with self._gone_on_failure(key):
+                self._copy(self.at(incoming), self.at(key), self._said(about))
+                entry = self._entry(key)
+                if entry.size != sent.size:
+                    raise StoreError(f"the copy of {key} has {entry.size} bytes, not the {sent.size} that were sent")
         finally:
             with suppress(StoreError):  # the cause is being raised; what stays is removed by clear_leftovers
-                self.remove(INCOMING + key)
-        entry = self._entry(key)
-        if entry.size != sent.size:
-            self.remove(key)
-            raise StoreError(f"the store's copy of {key} has {entry.size} bytes, not the {sent.size} that were sent")
+                self.remove(incoming)
         return entry
 
-    def put_text(self, key: str, text: str) -> None:
+    @contextmanager
+    def _gone_on_failure(self, key: str) -> Iterator[None]:
+        try:
+            yield
+        except StoreError:
+            with suppress(StoreError):
+                self.remove(key)
+            raise
+
+    def _said(self, about: Mapping[str, str]) -> Said:
+        return {"StorageClass": cast("StorageClassType", self.storage_class), "Metadata": dict(about)}
+
+    def put_text(self, key: str, text: str, about: Mapping[str, str] = NOTHING) -> None:
         """Store a small text. It is read back, whatever the store says of it."""
         with self.bucket.asked(f"storing {key}"):
-            self.bucket.client.put_object(Bucket=self.bucket.name, Key=self.at(key), Body=text.encode())
+            self.bucket.client.put_object(
+                Bucket=self.bucket.name, Key=self.at(key), Body=text.encode(), Metadata=dict(about)
+            )
         if self.text(key) != text:
             self.remove(key)
             raise StoreError(f"{key} did not arrive as it was sent to {self.bucket.endpoint}", "run it again")
@@ -110,15 +131,12 @@ class S3Store:
             return answer["Body"].read().decode(errors="replace")
 
     def metadata(self, key: str) -> Mapping[str, str]:
-        with self.bucket.asked(f"asking for {key}"):
-            about = self.bucket.client.head_object(Bucket=self.bucket.name, Key=self.at(key))
+        about = self._head(key)
         return {name.lower(): value for name, value in about["Metadata"].items()}  # some stores capitalise them
 
     def storage_class_of(self, key: str) -> str:
         """The class that the store says an object has; one that it doesn't name is the usual one."""
-        with self.bucket.asked(f"asking for {key}"):
-            about = self.bucket.client.head_object(Bucket=self.bucket.name, Key=self.at(key))
-        return about.get("StorageClass", "STANDARD")
+        return self._head(key).get("StorageClass", "STANDARD")
 
     def entries(self, prefix: str = "") -> list[Entry]:
         return sorted((one for one in self._all(prefix) if not one.key.startswith(OTHERS)), key=lambda one: one.key)
@@ -163,29 +181,31 @@ class S3Store:
                     yield Entry(found["Key"].removeprefix(self.at("")), found["Size"], found["LastModified"])
 
     def _entry(self, key: str) -> Entry:
-        with self.bucket.asked(f"asking for {key}"):
-            about = self.bucket.client.head_object(Bucket=self.bucket.name, Key=self.at(key))
+        about = self._head(key)
         return Entry(key, about["ContentLength"], about["LastModified"])
 
-    def _check(self, key: str, sent: Sent) -> None:
-        """See that this object is what was sent."""
+    def _head(self, key: str) -> "HeadObjectOutputTypeDef":
         with self.bucket.asked(f"asking for {key}"):
-            about = self.bucket.client.head_object(Bucket=self.bucket.name, Key=self.at(key))
-        if about["ContentLength"] == sent.size and about["ETag"].strip('"') in sent.etags:
-            return
-        with self.open(key) as file:
-            there = summed(file.read, self.part)
-        if there != sent:
-            raise StoreError(
-                f"{key} did not arrive as it was sent to {self.bucket.endpoint}: it has {there.size} bytes there, "
-                f"{sent.size} were sent, and their checksums differ",
-                "run it again; if it comes back, something on the way to the store damages data",
-            )
+            return self.bucket.client.head_object(Bucket=self.bucket.name, Key=self.at(key))
 
-    def _copy(self, source: str, target: str, about: Mapping[str, str]) -> None:
+    def _checked(self, key: str, sent: Sent) -> Entry:
+        """See that this object is what was sent: by its size and its ETag, or by reading it."""
+        about = self._head(key)
+        if about["ContentLength"] != sent.size or about["ETag"].strip('"') not in sent.etags:
+            with self.open(key) as file:
+                there = summed(file.read, self.part)
+            if there != sent:
+                raise StoreError(
+                    f"{key} did not arrive as it was sent to {self.bucket.endpoint}: it has {there.size} bytes there, "
+                    f"{sent.size} were sent, and their checksums differ",
+                    DAMAGED,
+                )
+        return Entry(key, about["ContentLength"], about["LastModified"])
+
+    def _copy(self, source: str, target: str, said: Said) -> None:
         whole = TransferConfig(multipart_threshold=sys.maxsize)
         parts = TransferConfig(multipart_threshold=self.copy_part, multipart_chunksize=self.copy_part)
-        more = {"StorageClass": self.storage_class, "Metadata": dict(about), "MetadataDirective": "REPLACE"}
+        more = {**said, "MetadataDirective": "REPLACE"}
         origin: CopySourceTypeDef = {"Bucket": self.bucket.name, "Key": source}
         with self.bucket.asked(f"giving {target} its name"):
             try:

@@ -1,4 +1,4 @@
-"""One object's way into a bucket: read to its end, sent in parts, and summed so that its arrival can be checked."""
+"""One object's way into a bucket: read to its end, sent in parts, and each part checked before the whole has its key."""
 
 import hashlib
 from collections import deque
@@ -6,13 +6,14 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from neurmatic.backups.stores.base import StoreError
 from neurmatic.backups.stores.s3_bucket import FAULTS, Bucket
 from neurmatic.hosts.pipeline import Source
 
 if TYPE_CHECKING:
+    from mypy_boto3_s3.literals import StorageClassType
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
 PART = 24 << 20
@@ -21,6 +22,18 @@ PART = 24 << 20
 So the 10,000 parts of S3 hold 1.3 TB, while the parts of a dump below 25 GB are all alike, as some stores want them.
 """
 AT_ONCE, CHUNK = 3, 1 << 20
+DAMAGED = "run it again; if it comes back, something on the way to the store damages data"
+
+
+class OtherETagError(StoreError):
+    """The first part's ETag is not its MD5: the store makes them of something else, or the part was damaged."""
+
+
+class Said(TypedDict, total=False):
+    """What is said of an object from the beginning."""
+
+    StorageClass: "StorageClassType"
+    Metadata: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -76,63 +89,88 @@ def summed(read: Callable[[int], bytes], first: int) -> Sent:
     return sums.sent()
 
 
-def send(bucket: Bucket, key: str, source: Source, first: int) -> Sent:
-    """Send all that the source gives: at once if it is less than a part, else in parts.
+class Upload:
+    """All that a source gives, on its way into a bucket in parts, be it a single one.
 
     At most AT_ONCE parts, and twice the one being read, are in memory: 120 MB for a dump below 25 GB, 1.2 GB at 1.3 TB.
-
-    Raises:
-        StoreError: it could not be sent; whatever else the source raises. Nothing is left in the bucket, unless it can't
-            be reached any more.
     """
-    part = read_part(source.read, first)
-    if len(part) < first:
-        sums = Sums()
-        if part:
-            sums.add(part)
-        with bucket.asked(f"sending {key}"):
-            bucket.client.put_object(Bucket=bucket.name, Key=key, Body=part)
-        return sums.sent()
-    with bucket.asked(f"beginning to send {key}"):
-        upload = bucket.client.create_multipart_upload(Bucket=bucket.name, Key=key)["UploadId"]
-    try:
-        return _Multipart(bucket, key, upload, first).run(part, source)
-    except BaseException:
-        with suppress(*FAULTS):
-            bucket.client.abort_multipart_upload(Bucket=bucket.name, Key=key, UploadId=upload)
-        raise
 
+    def __init__(self, bucket: Bucket, source: Source, first: int) -> None:
+        self._bucket, self._source, self._first = bucket, source, first
+        self._begun = [self._read(1)]
+        """Parts that were read before the store's answer to the first one."""
 
-class _Multipart:
-    def __init__(self, bucket: Bucket, key: str, upload: str, first: int) -> None:
-        self._bucket, self._key, self._upload, self._first = bucket, key, upload, first
-        self._sums = Sums()
-        self._done: list[CompletedPartTypeDef] = []
+    def send(self, key: str, said: Said, *, checked: bool) -> Sent:
+        """Send everything; nothing has the key before all of it is there.
 
-    def run(self, part: bytes, source: Source) -> Sent:
-        running: deque[Future[CompletedPartTypeDef]] = deque()
-        with ThreadPoolExecutor(AT_ONCE) as pool:  # its end waits for every part, so that an abort leaves none behind
-            number = 1
-            while part:
-                if len(running) == AT_ONCE:
-                    self._done.append(running.popleft().result())
-                self._sums.add(part)
-                running.append(pool.submit(self._send, number, part))
-                number += 1
-                part = read_part(source.read, part_size(self._first, number))
-            self._done += [one.result() for one in running]
-        sent = self._sums.sent()
-        with self._bucket.asked(f"completing {self._key}"):
-            self._bucket.client.complete_multipart_upload(
-                Bucket=self._bucket.name, Key=self._key, UploadId=self._upload, MultipartUpload={"Parts": self._done}
-            )
+        Args:
+            key: in the bucket.
+            said: of the object.
+            checked: whether each part's ETag must be its MD5; if so, the key is given only when each one's was.
+
+        Raises:
+            OtherETagError: the first part's is not. Whatever was read is still here: another `send` begins anew.
+            StoreError: it could not be sent, or another part was damaged on its way; whatever else the source raises.
+                Nothing is left in the bucket, unless it can't be reached any more.
+        """
+        client, bucket = self._bucket.client, self._bucket.name
+        with self._bucket.asked(f"beginning to send {key}"):
+            upload = client.create_multipart_upload(Bucket=bucket, Key=key, **said)["UploadId"]
+        completing = False
+        try:
+            sent, parts = self._sent(key, upload, checked=checked)
+            completing = True
+            with self._bucket.asked(f"completing {key}"):
+                client.complete_multipart_upload(
+                    Bucket=bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": parts}
+                )
+        except BaseException:
+            with suppress(*FAULTS):
+                client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
+            if completing:  # it may have been done, and the answer lost
+                with suppress(*FAULTS):
+                    client.delete_object(Bucket=bucket, Key=key)
+            raise
         return sent
 
-    def _send(self, number: int, part: bytes) -> "CompletedPartTypeDef":
-        with self._bucket.asked(f"sending part {number} of {self._key}"):
+    def _sent(self, key: str, upload: str, *, checked: bool) -> "tuple[Sent, list[CompletedPartTypeDef]]":
+        sums, done = Sums(), list["CompletedPartTypeDef"]()
+        running: deque[Future[CompletedPartTypeDef]] = deque()
+        with ThreadPoolExecutor(AT_ONCE) as pool:  # its end waits for every part, so that an abort leaves none behind
+
+            def send(number: int, part: bytes) -> None:
+                running.append(pool.submit(self._send, key, upload, number, part, checked=checked))
+                sums.add(part)
+
+            send(1, self._begun[0])
+            if len(self._begun) == 1:
+                self._begun.append(self._read(2))
+            done.append(running.popleft().result())
+            number, part = 2, self._begun[1]
+            self._begun.clear()
+            while part:
+                if len(running) == AT_ONCE:
+                    done.append(running.popleft().result())
+                send(number, part)
+                number += 1
+                part = self._read(number)
+            done += [one.result() for one in running]
+        return sums.sent(), done
+
+    def _read(self, number: int) -> bytes:
+        return read_part(self._source.read, part_size(self._first, number))
+
+    def _send(self, key: str, upload: str, number: int, part: bytes, *, checked: bool) -> "CompletedPartTypeDef":
+        with self._bucket.asked(f"sending part {number} of {key}"):
             answer = self._bucket.client.upload_part(
-                Bucket=self._bucket.name, Key=self._key, UploadId=self._upload, PartNumber=number, Body=part
+                Bucket=self._bucket.name, Key=key, UploadId=upload, PartNumber=number, Body=part
             )
         if "ETag" not in answer:
-            raise StoreError(f"the store took part {number} of {self._key} and gave no ETag for it")
+            raise StoreError(f"the store took part {number} of {key} and gave no ETag for it")
+        if checked and answer["ETag"].strip('"') != hashlib.md5(part, usedforsecurity=False).hexdigest():
+            error = OtherETagError if number == 1 else StoreError
+            raise error(
+                f"part {number} of {key} did not arrive as it was sent to {self._bucket.endpoint}",
+                DAMAGED,
+            )
         return {"ETag": answer["ETag"], "PartNumber": number}
