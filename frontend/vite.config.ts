@@ -1,6 +1,9 @@
 import { defineConfig } from "vitest/config";
 
-const stack = "https://localhost:8443";
+// Node's own; the site itself runs in browsers and has no types of it.
+declare const process: { env: Record<string, string | undefined> };
+
+const stack = process.env["FRONTEND_URL"] ?? "https://localhost:8443";
 
 export default defineConfig({
   build: {

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from throwaway import write_certificate
 
-FETCH = Path(__file__).parents[1] / "fetch-pebble"
+FETCH = Path(__file__).parents[1] / "fetch-newer"
 CACHE = Path(__file__).parents[2] / "build" / "pebble"
 BLOCKED = "blocked.example"
 
@@ -24,7 +24,7 @@ class Pebble:
     """
 
     def __init__(self, http_port, *, seconds=90 * 86400, ocsp_port=None):
-        subprocess.run([FETCH, CACHE], check=True)
+        subprocess.run([FETCH, CACHE, "pebble"], check=True)
         self.folder = Path(tempfile.mkdtemp(prefix="pebble-", dir="/var/tmp"))
         self.folder.chmod(0o755)
         self.port, self.management, dns, dns_management = free_ports(4)

@@ -17,7 +17,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     parser = argparse.ArgumentParser(prog="neurmatic-backend", description=__doc__, epilog=EPILOG)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("serve", help="answer the API at 127.0.0.1:$PORT")
+    commands.add_parser("serve", help="answer the API at $PORT")
     commands.add_parser("worker", help="take jobs; with $PORT, answer for its own health there")
     commands.add_parser("migrate", help="bring the database's schema up to date; may run twice, and at once")
     importing = commands.add_parser(
@@ -65,7 +65,7 @@ def _serve(settings: Settings, _args: argparse.Namespace) -> int:
     from neurmatic_backend.server import make_server
 
     lifecycle = Lifecycle(settings.neurmatic_release, settings.neurmatic_instance)
-    server = make_server(create_api(settings, lifecycle), settings.port, lifecycle, settings.neurmatic_drain_seconds)
+    server = make_server(create_api(settings, lifecycle), settings, lifecycle, settings.neurmatic_drain_seconds)
     server.run()
     return 0 if server.started else 1
 

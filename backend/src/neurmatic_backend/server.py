@@ -11,6 +11,7 @@ from litestar.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from neurmatic_backend.core.lifecycle import Lifecycle
+from neurmatic_backend.core.settings import Settings
 
 KEEP_ALIVE_SECONDS = 75  # longer than nginx keeps an upstream connection, so that nginx never uses one being closed
 SHUTDOWN_SECONDS = 20
@@ -77,12 +78,12 @@ class OnePacketProtocol(HttpToolsProtocol):
         super().connection_made(OnePacket(transport, self.loop))  # type: ignore[arg-type]  # all that it uses
 
 
-def make_server(app: ASGIApp, port: int, lifecycle: Lifecycle, drain: float) -> DrainingServer:
-    """A server on loopback; nginx stands before it."""
+def make_server(app: ASGIApp, settings: Settings, lifecycle: Lifecycle, drain: float) -> DrainingServer:
+    """A server at the settings' address; nginx stands before it."""
     config = uvicorn.Config(
         app,
-        host="127.0.0.1",
-        port=port,
+        host=settings.listen_address,
+        port=settings.port,
         http=OnePacketProtocol,
         log_config=None,
         access_log=False,

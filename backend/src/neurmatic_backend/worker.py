@@ -30,7 +30,7 @@ async def run_worker(settings: Settings, lifecycle: Lifecycle) -> None:
     stop = asyncio.Event()
     tasks = [asyncio.create_task(_prune_now_and_then(database))]
     if os.environ.get("PORT"):
-        server = make_server(create_worker_probes(settings, lifecycle), settings.port, lifecycle, drain=0)
+        server = make_server(create_worker_probes(settings, lifecycle), settings, lifecycle, drain=0)
         tasks.append(asyncio.create_task(server._serve()))  # noqa: SLF001  serve() less its signals: they are the worker's
     for one in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(one, partial(_end, lifecycle, stop))

@@ -53,10 +53,12 @@ def measure() -> tuple[int, int, str]:
     machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     for line in (PROC / "self" / "cgroup").read_text().splitlines():
         _, controllers, path = line.split(":", 2)
-        group = GROUPS / ("memory" if controllers == "memory" else "") / path.lstrip("/")
+        mount = GROUPS / ("memory" if controllers == "memory" else "")
         names = ("memory.limit_in_bytes", "memory.usage_in_bytes") if controllers else ("memory.max", "memory.current")
-        if controllers in ("memory", "") and (limit := _number(group / names[0])) and limit < machine:
-            return _working_set(group, names[1]), limit, "cgroup"
+        # In a container the path may be the host's word for the group, which is the whole mount there.
+        for group in (mount / path.lstrip("/"), mount):
+            if controllers in ("memory", "") and (limit := _number(group / names[0])) and limit < machine:
+                return _working_set(group, names[1]), limit, "cgroup"
     resident = int((PROC / "self" / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     return resident, machine, "host"
 

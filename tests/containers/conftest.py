@@ -1,0 +1,30 @@
+import pytest
+from containers.engine import Engine
+from containers.platform import Platform
+
+
+@pytest.fixture(scope="session")
+def engine():
+    one = Engine()
+    try:
+        one.make_bases()
+        yield one
+    finally:
+        one.end()
+
+
+@pytest.fixture(scope="session")
+def images(engine):
+    """Tags of the production images."""
+    return {name: engine.image(name) for name in ("backend", "frontend", "edge")}
+
+
+@pytest.fixture(scope="module")
+def production(engine, images, tmp_path_factory):
+    """The platform as its production file brings it up, with other ports and another network."""
+    one = Platform(engine, tmp_path_factory.mktemp("production"), "production", subnet=1)
+    try:
+        one.up()
+        yield one
+    finally:
+        one.down("--volumes")
