@@ -1,0 +1,102 @@
+"""Bring this tool, in this build, to a Debian server: its packages, its environment, its place on PATH."""
+
+import contextlib
+import tarfile
+import tempfile
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+from typing import IO
+
+from neurmatic import __version__
+from neurmatic.errors import NeurmaticError
+from neurmatic.hosts.base import Host
+from neurmatic.hosts.ssh import CUT, Connection, connected
+from neurmatic.remote.build import build_digest
+from neurmatic.remote.session import CutError, hello
+from neurmatic.remote.wheels import REQUIREMENTS, WHEELS, Machine, gather
+
+FOLDER = f"/opt/neurmatic/{__version__}-"
+PYTHON = ("python3:python3", "/usr/lib/python3.*/ensurepip:python3-venv")
+OLDEST_PYTHON = (3, 11)
+FACTS = "id -u; command -v apt-get || echo no"
+MACHINE = (
+    "import os, platform, sys; "
+    'print("%d.%d" % sys.version_info[:2], platform.machine(), os.confstr("CS_GNU_LIBC_VERSION"))'
+)
+
+
+def bootstrap(host: Host, destination: str, say: Callable[[str], None], *, acme: bool) -> bool:
+    """Install what is missing there; False where nothing was. `host` is this machine; `acme` brings an ACME client.
+
+    Each step may be cut off, and is done again by the next run; what is on PATH there is switched by the last.
+
+    Raises:
+        NeurmaticError: no root there, no Debian, or a step failed; with what to do.
+    """
+    with connected(destination) as there:
+        _check(there)
+        _packages(there, acme=acme)
+        if _is_current(there):
+            return False
+        machine = _machine(there)
+        with tempfile.TemporaryDirectory(prefix="neurmatic-") as place:
+            folder = Path(place)
+            say(f"gathering the tool {__version__} for Python {machine.python} on {machine.architecture}")
+            gather(host, machine, folder)
+            megabytes = host.folder_bytes(folder) / 1e6
+            say(f"sending it to {destination}: {megabytes:.0f} MB")
+            script = ["sh", "-c", _script("install-tool"), "install-tool", FOLDER + build_digest()]
+            _shown(there, script, lambda target: _pack(folder, target))
+        hello(there, Path("/"), ())
+        return True
+
+
+def _check(there: Connection) -> None:
+    user, apt = there.run(["sh", "-c", FACTS]).out.split()
+    if user != "0":
+        raise NeurmaticError(
+            f"{there.destination}: bootstrap needs root there",
+            "log in as root, or let this account use sudo without a password",
+        )
+    if apt == "no":
+        raise NeurmaticError(f"{there.destination}: there is no apt-get", "bootstrap knows Debian and its derivatives")
+
+
+def _packages(there: Connection, *, acme: bool) -> None:
+    wanted = [*_script("packages.txt").split(), *PYTHON, *(["lego:lego"] if acme else [])]
+    _shown(there, ["sh", "-c", _script("install-packages"), "install-packages", *wanted], None)
+
+
+def _is_current(there: Connection) -> bool:
+    with contextlib.suppress(NeurmaticError):
+        return bool(hello(there, Path("/"), ()))
+    return False
+
+
+def _machine(there: Connection) -> Machine:
+    python, architecture, _, glibc = there.run(["python3", "-c", MACHINE]).out.split()
+    if tuple(map(int, python.split("."))) < OLDEST_PYTHON:
+        raise NeurmaticError(
+            f"{there.destination} has Python {python}; the tool needs 3.11", "Debian 12 and newer have it"
+        )
+    return Machine(python, architecture, int(glibc.split(".")[1]))
+
+
+def _shown(there: Connection, words: list[str], write: Callable[[IO[bytes]], None] | None) -> None:
+    code = there.show(words, write)
+    if code == CUT:
+        raise CutError(f"{there.destination}: the connection was cut", "run it again; it goes on where it was")
+    if code:
+        raise NeurmaticError(f"{there.destination}: {words[3]} failed", "see what it said, and run the command again")
+
+
+def _pack(folder: Path, target: IO[bytes]) -> None:
+    # Wheels are compressed already.
+    with tarfile.open(fileobj=target, mode="w|") as tar:
+        for name in (REQUIREMENTS, WHEELS):
+            tar.add(folder / name, name)
+
+
+def _script(name: str) -> str:
+    return files("neurmatic.remote").joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,194 @@
+"""One command on another machine: what it needs is sent, it runs there, and its output and exit code come back.
+
+The other end is `neurmatic remote`, of the same build, so this protocol has no versions: it is refused to any other.
+"""
+
+import json
+import secrets
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from neurmatic import __version__
+from neurmatic.errors import BusyError, ConfigurationError, NeurmaticError
+from neurmatic.hosts import bundle
+from neurmatic.hosts.base import Result
+from neurmatic.hosts.ssh import CUT, Connection, connected
+from neurmatic.remote.build import build_digest
+from neurmatic.remote.target import PASSING, SENDING, Target, check_names
+
+FILE = "neurmatic.toml"
+NO_PROGRAM = 127
+NO_SUCH_WORDS = 2
+"""How a tool answers that speaks another protocol than this one."""
+
+
+@dataclass(frozen=True)
+class Sent:
+    """The stack file here, and the files of its project that a server needs; `name` is the stack's."""
+
+    file: Path
+    name: str
+    files: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What is put in place there, the stack file last."""
+        return (*self.files, FILE)
+
+    @property
+    def renamed(self) -> tuple[Path, str]:
+        return self.file, FILE
+
+
+class CutError(NeurmaticError):
+    """The connection failed while something ran over it."""
+
+    exit_code = CUT
+
+
+def run(target: Target, words: Sequence[str], sent: Sent | None, say: Callable[[str], None]) -> int:
+    """Run one command there, whose name is the first of its words; returns its exit code.
+
+    `say` hears of what is done here before.
+
+    Raises:
+        CutError: the connection was cut; the hint says what became of the command.
+        NeurmaticError: it could not be begun; the hint says what to do.
+    """
+    command, folder = words[0], target.project(sent.name if sent else None)
+    with connected(target.destination) as there:
+        session = Session(there, folder, target, say)
+        if command in SENDING and sent:
+            session.bring(sent, words)
+        elif not hello(there, folder, ())["project"]:
+            raise ConfigurationError(
+                f"{target.destination}: there is no project in {folder}",
+                f"`neurmatic -H {target} up` sends one, or name another folder: -H {target.destination}:/folder",
+            )
+        if command == "attach":
+            return session.attach(words[1:])
+        return session.look(words) if command in PASSING else session.keep(words)
+
+
+class Session:
+    """The other end of one connection, for one project there."""
+
+    def __init__(self, there: Connection, folder: Path, target: Target, say: Callable[[str], None]) -> None:
+        self._there = there
+        self._target = target
+        self._folder = folder
+        self._say = say
+
+    def bring(self, sent: Sent, words: Sequence[str]) -> None:
+        """Send the project where it differs from the one there; not while a command there reads it.
+
+        Raises:
+            NeurmaticError: the tool is missing there, or another build of it is there.
+            BusyError: another command reads the project there now.
+        """
+        check_names(sent.names)
+        found = hello(self._there, self._folder, sent.names)
+        wanted = bundle.digest(sent.file.parent, sent.names, renamed=sent.renamed)
+        if not wanted:
+            missing = [name for name in sent.files if not (sent.file.parent / name).exists()]
+            raise ConfigurationError(f"release.files: not found: {', '.join(missing)}", "build them first")
+        if wanted == found["digest"]:
+            return
+        readers = [one for one in found["running"] if one.split()[0] in SENDING]
+        if not readers:
+            self._send(sent, wanted)
+        elif " ".join(words) in readers:
+            self._say("what changed here since is not sent: run the command again afterwards")
+        else:
+            raise BusyError(
+                f"{self._there.destination}: another command is at work there: {readers[0]}",
+                f"`neurmatic -H {self._target} attach` shows it; run this one again afterwards",
+            )
+
+    def _send(self, sent: Sent, wanted: str) -> None:
+        self._say(f"sending {', '.join(sent.names)} to {self._folder}")
+        done = self._there.run(
+            self._words("receive", "--digest", wanted, "--names", json.dumps(sent.names)),
+            lambda target: bundle.pack(sent.file.parent, sent.names, target, renamed=sent.renamed),
+        )
+        _checked(self._there, done)
+
+    def look(self, words: Sequence[str]) -> int:
+        """Run a command that ends with the connection."""
+        code = self._there.talk(self._words("look", "--words", json.dumps(words)), tty=_tty(), interrupt=None)
+        if code == CUT:
+            raise CutError(f"{self._there.destination}: the connection was cut", "run it again; nothing was changed")
+        return code
+
+    def keep(self, words: Sequence[str]) -> int:
+        """Run a command that goes on without the connection."""
+        name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+        together = ["--together"] if _tty() else []
+        return self._followed(self._words("keep", "--id", name, *together, "--words", json.dumps(words)), name, words)
+
+    def attach(self, words: Sequence[str]) -> int:
+        """Show a command that was kept, from its beginning; the newest, unless `words` names one."""
+        done = _checked(self._there, self._there.run(self._words("which", *(("--id", *words) if words else ()))))
+        name = done.out.strip()
+        return self._followed(self._words("attach", "--id", name), name, ())
+
+    def _followed(self, follow: Sequence[str], name: str, words: Sequence[str]) -> int:
+        def interrupt(signal: str) -> None:
+            self._there.run(self._words("signal", "--id", name, "--signal", signal, "--words", json.dumps(words)))
+
+        code = self._there.talk(follow, tty=_tty(), interrupt=interrupt)
+        if code == CUT:
+            raise CutError(
+                f"{self._there.destination}: the connection was cut; the command goes on there to its end",
+                f"`neurmatic -H {self._target} attach` shows what it wrote, and ends with its exit code",
+            )
+        return code
+
+    def _words(self, action: str, *more: str) -> list[str]:
+        return ["neurmatic", "remote", action, "--folder", str(self._folder), *more]
+
+
+def hello(there: Connection, folder: Path, names: Sequence[str]) -> dict[str, Any]:
+    """What the tool there says of itself and of the project.
+
+    Raises:
+        NeurmaticError: there is no tool, or another build than this one.
+    """
+    done = there.run(["neurmatic", "remote", "hello", "--folder", str(folder), "--names", json.dumps(names)])
+    to = there.destination
+    if done.code == NO_PROGRAM:
+        raise NeurmaticError(f"{to}: neurmatic is not installed there", f"`neurmatic bootstrap {to}` installs it")
+    try:
+        said: dict[str, Any] = json.loads(done.out)
+    except ValueError:
+        if done.code != NO_SUCH_WORDS:
+            _checked(there, done)
+        said = {"version": "of another version"}
+    if (said["version"], said.get("build")) != (__version__, build_digest()):
+        other = said["version"] if said["version"] != __version__ else f"another build of {__version__}"
+        raise NeurmaticError(
+            f"{to} has neurmatic {other}, here is {__version__}",
+            f"`neurmatic bootstrap {to}` brings this one there; or use the one that is there",
+        )
+    return said
+
+
+def _checked(there: Connection, done: Result) -> Result:
+    """What ended well; what the tool there said of its failure is said here.
+
+    Raises:
+        NeurmaticError: it ended with another code than 0.
+    """
+    if done.ok:
+        return done
+    message, _, hint = done.err.strip().removeprefix("neurmatic: ").partition("\n  next: ")
+    raise NeurmaticError(f"{there.destination}: {message or f'it ended with {done.code}'}", hint)
+
+
+def _tty() -> bool:
+    """A terminal there, where there is one here: else its output would change on the way."""
+    return sys.stdin.isatty() and sys.stdout.isatty()

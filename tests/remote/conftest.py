@@ -1,0 +1,138 @@
+"""One server for the whole suite, made fresh, with the tool brought there by the command that an operator types."""
+
+import contextlib
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+from server import NEURMATIC, Server
+from small_stack import StackDir
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if Path(__file__).parent in item.path.parents and os.geteuid() != 0:
+            item.add_marker(pytest.mark.skip(reason="a root file system of its own needs root"))
+
+
+class Operator:
+    """Types commands here, in a project folder; the server is reached by the names of an ssh configuration."""
+
+    def __init__(self, server, folder):
+        self.server = server
+        self.folder = folder
+
+    @contextlib.contextmanager
+    def begin(self, *words):
+        """A command that is not waited for; its output is to be read while it comes."""
+        process = subprocess.Popen(
+            [NEURMATIC, *words],
+            cwd=self.folder,
+            env=self.server.env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        with process:
+            try:
+                yield process
+                process.wait(timeout=60)
+            finally:
+                process.kill()  # a test that fails leaves nothing to wait for
+
+    def run(self, *words, code=0, answer=""):
+        done = subprocess.run(
+            [NEURMATIC, *words],
+            cwd=self.folder,
+            env=self.server.env,
+            input=answer,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        assert done.returncode == code, f"{words} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+        return done
+
+
+@pytest.fixture(scope="session")
+def bare():
+    server = Server()
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="session")
+def bootstrapped(bare):
+    """The server with the tool, and what bootstrap said."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield bare, Operator(bare, folder).run("bootstrap", "server")
+
+
+@pytest.fixture
+def anywhere(bootstrapped, tmp_path):
+    """An operator in a folder with no project."""
+    return Operator(bootstrapped[0], tmp_path)
+
+
+@pytest.fixture(scope="module")
+def shop(bootstrapped):
+    """An operator in a project that is up on the server, where it is called `demo`."""
+    stack = StackDir()
+    operator = Operator(bootstrapped[0], stack.folder)
+    operator.stack = stack
+    operator.original = stack.file.read_text() + '[release]\nfiles = ["demo_app.py"]\n'
+    stack.file.write_text(operator.original)
+    operator.said = operator.run("-H", "server", "up")
+    yield operator
+    operator.run("-H", "server", "down", "--purge", "--yes")
+    shutil.rmtree(stack.folder)
+
+
+NUMBERS = itertools.count(1)
+
+
+class Build:
+    """The project's next release, whose build there waits for a file, and may fail then."""
+
+    def __init__(self, operator, *, fails):
+        self.version = f"9.{next(NUMBERS)}"
+        self.server = operator.server
+        waiting = f"/var/tmp/wait-to-be-built-{self.version}"
+        self.go_file, self.waiting = operator.server.path(f"{waiting}.go"), operator.server.path(waiting)
+        command = f"touch {waiting}; until test -e {waiting}.go; do sleep 0.1; done; exit {7 if fails else 0}"
+        operator.stack.file.write_text(
+            f'{operator.original}version = "{self.version}"\nbuild = [["sh", "-c", {json.dumps(command)}]]\n'
+        )
+
+    def wait(self):
+        """Until it has begun."""
+        until = time.monotonic() + 60
+        while not self.waiting.exists():
+            assert time.monotonic() < until
+            time.sleep(0.05)
+
+    def go(self):
+        self.go_file.touch()
+
+
+@pytest.fixture
+def building(shop):
+    """Makes such a release; the old one is back at the end."""
+    made = []
+
+    def change(*, fails=False):
+        made.append(Build(shop, fails=fails))
+        return made[-1]
+
+    yield change
+    shop.stack.file.write_text(shop.original)
+    for build in made:
+        build.go()

@@ -1,0 +1,164 @@
+"""A server that ssh reaches: a root file system of its own, with its own processes and its own sshd, and nothing else.
+
+Its network is this machine's, so its sshd listens on a free port of loopback; PID 1 there is no systemd.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+NEURMATIC = Path(sys.executable).with_name("neurmatic")
+REPOSITORY = Path(__file__).parents[2]
+TARBALL = REPOSITORY / "build" / "bare-root.tar"
+PACKAGES = "openssh-server,sudo,ca-certificates,python3,procps"
+# Starts sshd, takes in orphans, as an init does.
+INIT = (
+    "import signal, subprocess; subprocess.Popen(['/usr/sbin/sshd', '-D', '-E', '/var/log/sshd']); "
+    "signal.signal(signal.SIGCHLD, signal.SIG_IGN)\nwhile True: signal.pause()"
+)
+SSHD = """
+Port {port}
+ListenAddress 127.0.0.1
+PermitRootLogin prohibit-password
+PasswordAuthentication no
+UsePAM no
+AcceptEnv nothing
+"""
+# What an operator has in ~/.ssh/config. Names that differ from `server` each have one thing wrong.
+CONFIG = """
+Host nowhere
+  HostName nowhere.invalid
+Host closed
+  Port {closed}
+Host stranger
+  UserKnownHostsFile /dev/null
+Host changed
+  UserKnownHostsFile {folder}/changed
+Host wrong-key
+  IdentityFile {folder}/other
+Host * !wrong-key
+  IdentityFile {folder}/key
+Host deployer
+  User deployer
+Host plain
+  User plain
+Host *
+  HostName 127.0.0.1
+  Port {port}
+  User root
+  IdentitiesOnly yes
+  UserKnownHostsFile {folder}/known
+  GlobalKnownHostsFile /dev/null
+  StrictHostKeyChecking yes
+"""
+
+
+NAME = "fresh"
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+class Server:
+    """A fresh one. Accounts: root, `deployer`, who may use sudo, and `plain`, who may not."""
+
+    def __init__(self):
+        subprocess.run([REPOSITORY / "tests" / "fresh-root", TARBALL, PACKAGES], check=True)
+        self.place = Path(tempfile.mkdtemp(prefix="remote-server-", dir="/var/tmp"))
+        self.place.chmod(0o755)
+        self.root = self.place / "root"
+        self.root.mkdir()
+        subprocess.run(["tar", "--extract", "--file", TARBALL, "--directory", self.root], check=True)
+        self.client = self.place / "client"
+        self.client.mkdir(mode=0o700)
+        self.port, closed = free_port(), free_port()
+        (self.client / "config").write_text(CONFIG.format(folder=self.client, port=self.port, closed=closed))
+        for name in ("key", "other"):
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.client / name], check=True)
+        self._prepare()
+        script = (
+            f"hostname {NAME} && mount -t proc proc {self.root}/proc && mount --rbind /dev {self.root}/dev && "
+            f'exec chroot {self.root} env -i PATH=/usr/sbin:/usr/bin python3 -c "$0"'
+        )
+        argv = ["unshare", "--mount", "--uts", "--pid", "--fork", "--kill-child", "sh", "-ec", script, INIT]
+        self.process = subprocess.Popen(argv)
+        self._wait()
+
+    def _prepare(self):
+        """What whoever made the server has done: the operator's key, the accounts, the name service."""
+        shutil.copy("/etc/resolv.conf", self.root / "etc/resolv.conf")
+        (self.root / "etc/hosts").write_text(f"127.0.0.1 localhost {NAME}\n127.0.0.1 pypi.org files.pythonhosted.org\n")
+        (self.root / "etc/ssh/sshd_config").write_text(SSHD.format(port=self.port))
+        (self.root / "run/sshd").mkdir(exist_ok=True)
+        for user in ("deployer", "plain"):
+            subprocess.run(["chroot", self.root, "useradd", "--create-home", "--password", "*", user], check=True)
+        (self.root / "etc/sudoers.d/deployer").write_text("deployer ALL=(ALL) NOPASSWD: ALL\n")
+        for home in ("root", "home/deployer", "home/plain"):
+            folder = self.root / home / ".ssh"
+            folder.mkdir(mode=0o700)
+            shutil.copy(self.client / "key.pub", folder / "authorized_keys")
+            owner = folder.parent.stat()
+            for path in (folder, folder / "authorized_keys"):
+                os.chown(path, owner.st_uid, owner.st_gid)
+        key = (self.root / "etc/ssh/ssh_host_ed25519_key.pub").read_text().split()[:2]
+        other = (self.client / "other.pub").read_text().split()[:2]
+        (self.client / "known").write_text(f"[127.0.0.1]:{self.port} {' '.join(key)}\n")
+        (self.client / "changed").write_text(f"[127.0.0.1]:{self.port} {' '.join(other)}\n")
+
+    def _wait(self):
+        until = time.monotonic() + 30
+        while True:
+            with socket.socket() as one:
+                if one.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            assert time.monotonic() < until and self.process.poll() is None, "the server's sshd did not start"
+            time.sleep(0.05)
+
+    @property
+    def env(self):
+        """The operator's environment."""
+        return os.environ | {"NEURMATIC_SSH": f"ssh -F {self.client / 'config'}"}
+
+    def path(self, inside):
+        return self.root / Path(inside).relative_to("/")
+
+    def ssh(self, *words):
+        """What a program there writes."""
+        argv = ["ssh", "-F", self.client / "config", "server", *words]
+        return subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60).stdout
+
+    def cut(self):
+        """Break every connection there is, as a network does; their processes by id, whoever they are."""
+        for pid in self.sessions():
+            os.kill(pid, signal.SIGKILL)
+
+    def sessions(self):
+        """The sshd processes that serve connections: those below the one that listens."""
+        listening = next(pid for pid in self._below(self.process.pid) if _words(pid).startswith("sshd: /usr/sbin/sshd"))
+        return [pid for pid in self._below(listening) if _words(pid).startswith("sshd: ")]
+
+    def _below(self, pid):
+        found = [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return found + [one for child in found for one in self._below(child)]
+
+    def remove(self):
+        """Whatever runs there ends with its PID 1."""
+        self.process.kill()
+        self.process.wait()
+        shutil.rmtree(self.place)
+
+
+def _words(pid):
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ").strip()
+    except OSError:
+        return ""
