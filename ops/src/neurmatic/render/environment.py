@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from neurmatic.render.places import LOOPBACK, Places
 from neurmatic.stack.instance import Instance
 from neurmatic.stack.layout import SYSTEM_PATH
 from neurmatic.stack.model import Stack
@@ -10,7 +11,9 @@ from neurmatic.stack.secret import Secret
 SecretValues = Mapping[str, Secret]
 
 
-def environment(stack: Stack, instance: Instance, release: str, secrets: SecretValues) -> dict[str, str]:
+def environment(
+    stack: Stack, instance: Instance, release: str, secrets: SecretValues, places: Places = LOOPBACK
+) -> dict[str, str]:
     """Every variable of one instance, secret values included: for its environment folder, never for an argument."""
     service = stack.services[instance.service]
     values = {
@@ -26,12 +29,12 @@ def environment(stack: Stack, instance: Instance, release: str, secrets: SecretV
         "NEURMATIC_DRAIN_SECONDS": f"{service.drain:g}",
     }
     if instance.port:
-        values["PORT"] = str(instance.port)
+        values |= {"PORT": str(instance.port), "LISTEN_ADDRESS": places.listen}
     if stack.edge.cache.paths:
-        values["EDGE_PURGE_URL"] = f"http://127.0.0.1:{stack.edge.control_port}/purge"
+        values["EDGE_PURGE_URL"] = f"http://{places.of('edge')}:{stack.edge.control_port}/purge"
     if stack.postgres:
         password = secrets["POSTGRES_PASSWORD"].reveal()
-        address = f"127.0.0.1:{stack.postgres.port}/{stack.postgres.database}"
+        address = f"{places.of('postgres')}:{stack.postgres.port}/{stack.postgres.database}"
         values |= {
             "POSTGRES_USER": stack.postgres.user,
             "POSTGRES_PASSWORD": password,
@@ -40,7 +43,8 @@ def environment(stack: Stack, instance: Instance, release: str, secrets: SecretV
         }
     if stack.redis:
         password = secrets["REDIS_PASSWORD"].reveal()
-        values |= {"REDIS_PASSWORD": password, "REDIS_URL": f"redis://:{password}@127.0.0.1:{stack.redis.port}/0"}
+        address = f"{places.of('redis')}:{stack.redis.port}/0"
+        values |= {"REDIS_PASSWORD": password, "REDIS_URL": f"redis://:{password}@{address}"}
     named = (*stack.secrets.generate, *stack.secrets.require)
     return values | {name: secrets[name].reveal() for name in named} | dict(service.env)
 

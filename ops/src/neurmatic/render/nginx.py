@@ -10,6 +10,8 @@ import jinja2
 
 from neurmatic.render.file import File, Files
 from neurmatic.render.locations import locations
+from neurmatic.render.maintenance import CLOSED
+from neurmatic.render.places import LOOPBACK, LOOPBACK_ADDRESS, Places
 from neurmatic.stack.headers import NAMES as SECURITY_HEADERS
 from neurmatic.stack.layout import Layout
 from neurmatic.stack.model import Stack
@@ -28,7 +30,9 @@ class Upstream(NamedTuple):
     servers: str
 
 
-def render_nginx(stack: Stack, layout: Layout, release: str, modules: Sequence[str]) -> Files:
+def render_nginx(
+    stack: Stack, layout: Layout, release: str, modules: Sequence[str], places: Places = LOOPBACK
+) -> Files:
     """The edge's configuration for this release of the stack; `modules` are full paths of nginx's own."""
     environment = _environment(stack)
     root = layout.workdir(release, has_files=bool(stack.release.files))
@@ -46,12 +50,16 @@ def render_nginx(stack: Stack, layout: Layout, release: str, modules: Sequence[s
         "brotli": any("brotli" in module for module in modules),
         "aliases": list(stack.tls_names[1:]),
         "listen": f"[{edge.listen}]" if ":" in edge.listen else edge.listen,
+        "control": dict.fromkeys((LOOPBACK_ADDRESS, places.of("edge"))),
         "config": layout.state / FOLDER,
         "lua": layout.state / FOLDER / "lua",
         "run": layout.run,
         "certificate": layout.certificate,
         "stapling": layout.stapling,
         "challenges": layout.challenges,
+        "maintenance": layout.maintenance,
+        "switch": layout.switch,
+        "closed": CLOSED,
         "mime_types": "/etc/nginx/mime.types",
         "site_root": root / stack.site.root if stack.site else None,
         "static": {prefix: root / folder for prefix, folder in edge.static.items()},

@@ -28,7 +28,21 @@ local PAGE = [[<!doctype html>
 </html>
 ]]
 
+local CLOSED = "@maintenance"
+local said = {} -- what is answered then, by content type; $request_id in it becomes the request's
+
 return {
+    -- folder: where `neurmatic maintenance` leaves its texts; they are read whenever nginx loads its configuration
+    start = function(folder)
+        for kind, name in pairs({ ["text/html"] = "page.html", ["application/problem+json"] = "problem.json" }) do
+            local file = io.open(folder .. "/" .. name, "rb")
+            said[kind] = file and file:read("*a")
+            if file then
+                file:close()
+            end
+        end
+    end,
+
     -- service: the one that the path belongs to; "" for the site
     answer = function(service)
         local status = tonumber(ngx.var.status)
@@ -39,11 +53,13 @@ return {
         ngx.var.cache_control = "no-store"
         local has_pages = ngx.var.always_problem == "" -- the site, or a service that has pages, too
         local takes_pages = (ngx.var.http_accept or ""):find("text/html", 1, true)
-        if has_pages and (service == "" or takes_pages) then
-            ngx.header.content_type = "text/html"
+        local kind = has_pages and (service == "" or takes_pages) and "text/html" or "application/problem+json"
+        ngx.header.content_type = kind
+        if ngx.var.refused == CLOSED and said[kind] then
+            ngx.print((said[kind]:gsub("%$request_id", ngx.var.request_id)))
+        elseif kind == "text/html" then
             ngx.print(PAGE:format(title, title, detail, status, ngx.var.request_id))
         else
-            ngx.header.content_type = "application/problem+json"
             ngx.print(PROBLEM:format(title, status, detail, ngx.var.request_id))
         end
     end,
