@@ -13,6 +13,9 @@ PYTHON := $(shell for p in /usr/bin/python3 python3 python3.13 python3.12 python
 NODE_FITS := $(shell node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' 2>/dev/null && echo yes)
 # An ACME client, only where the stack file asks an ACME CA.
 ACME := $(shell grep -E '^ *certificates *= *"acme"' neurmatic.toml)
+# Where images go, and what they are called.
+REGISTRY ?= localhost
+VERSION ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' neurmatic.toml | head -1)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 BACKEND_FILES := $(shell find backend/src backend/pyproject.toml -type f -not -name '*.pyc' 2>/dev/null)
@@ -47,13 +50,9 @@ build: packages $(VENV)/.tool build/.wheel frontend/dist/.built ## make everythi
 
 .PHONY: packages
 packages:
-	@scripts/install-packages nginx:nginx redis-server:redis-server runsvdir:runit openssl:openssl \
-		/usr/lib/nginx/modules/ngx_http_lua_module.so:libnginx-mod-http-lua \
-		/usr/lib/nginx/modules/ngx_http_brotli_filter_module.so:libnginx-mod-http-brotli-filter curl:curl \
-		pgbackrest:pgbackrest age:age zstd:zstd snooze:snooze \
-		'/usr/lib/postgresql/*/bin/postgres:postgresql' '/usr/share/doc/postgresql-contrib*:postgresql-contrib' \
+	@scripts/install-packages $$(cat ops/src/neurmatic/remote/packages.txt) \
 		$(if $(ACME),lego:lego) \
-		$(if $(PYTHON),,python3:python3 /usr/lib/python3/dist-packages/ensurepip:python3-venv)
+		$(if $(PYTHON),,python3:python3 '/usr/lib/python3.*/ensurepip:python3-venv')
 
 $(UV): requirements/uv.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with its venv module is missing" >&2; echo "  next: as root, apt-get install python3 python3-venv" >&2; exit 1; }
@@ -100,8 +99,8 @@ PYTEST := $(BIN)/python -m pytest --quiet
 COVER := $(BIN)/python -m coverage run --parallel-mode -m pytest --quiet
 
 # Suites that start whole stacks, the longest first. They wait more than they compute: five at once keep two cores busy.
-SLOW := test-restores test-base-backups test-edge test-faults test-readiness test-stores test-backup-controls \
-	test-recovery-controls test-acceptance test-certificates test-platform
+SLOW := test-releases test-deploy-controls test-restores test-base-backups test-edge test-faults test-readiness test-stores test-backup-controls \
+	test-recovery-controls test-containers test-acceptance test-remote test-certificates test-platform
 
 .PHONY: test
 test: dev test-packages ## everything: lint, types, units, frontend, acceptance, readiness, platform, backups, browser
@@ -117,10 +116,12 @@ test-packages:
 	@scripts/install-packages chromium:chromium certutil:libnss3-tools lego:lego snooze:snooze faketime:faketime mmdebstrap:mmdebstrap
 
 .PHONY: lint
-lint: dev ## ruff, import layers, the frontend's lint
+lint: dev ## ruff, import layers, the Dockerfiles, the platform's migrations, the frontend's lint
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/neurmatic migrations --all
+	@$(BIN)/hadolint $(wildcard backend/Dockerfile frontend/Dockerfile deploy/images/*/Dockerfile)
 	@cd frontend && npm run --silent lint
 
 .PHONY: types
@@ -168,11 +169,11 @@ test-recovery-controls: dev test-packages ## the readiness checks of recovery, l
 
 .PHONY: test-stores
 test-stores: dev test-packages build/swift-venv/.installed ## the stores of backups and what is kept in them, against real S3-compatible servers
-	@$(COVER) tests/backups/test_stores.py tests/backups/test_lifecycle.py tests/backups/test_prune.py tests/backups/test_dumps_s3.py
+	@$(COVER) tests/backups/test_stores.py tests/backups/test_store_faults.py tests/backups/test_lifecycle.py tests/backups/test_prune.py tests/backups/test_dumps_s3.py
 
 .PHONY: test-base-backups
 test-base-backups: dev test-packages ## base backups, the archive, and any second of it
-	@$(COVER) tests/backups/test_physical.py
+	@$(COVER) tests/backups/test_physical.py tests/backups/test_any_second.py
 
 .PHONY: test-faults
 test-faults: dev test-packages build/swift-venv/.installed ## backups broken in every way that they must survive, and by the clock
@@ -182,6 +183,10 @@ test-faults: dev test-packages build/swift-venv/.installed ## backups broken in 
 test-restores: dev test-packages build/swift-venv/.installed ## restores, the runbook as it is written, and a fresh server
 	@$(COVER) tests/backups/test_fresh_server.py tests/backups/test_restore.py tests/backups/test_runbook.py
 
+.PHONY: test-remote
+test-remote: dev test-packages ## commands on a server that ssh reaches, from the first bootstrap on
+	@$(COVER) tests/remote
+
 # An environment of its own: a server to test against, no part of the product.
 build/swift-venv/.installed: $(UV) requirements/swift.txt
 	@echo "installing OpenStack Swift, a strict S3-compatible server for the tests"
@@ -189,9 +194,29 @@ build/swift-venv/.installed: $(UV) requirements/swift.txt
 	@$(UV) pip install --quiet --python build/swift-venv/bin/python --require-hashes -r requirements/swift.txt $(call OR_SAY,the packages of requirements/swift.txt)
 	@touch $@
 
+RELEASES := $(patsubst tests/releases/%.py,releases-%,$(wildcard tests/releases/test_*.py))
+
+.PHONY: test-releases $(RELEASES)
+test-releases: $(RELEASES) ## deploys and rollbacks: good days, bad releases, killed and interrupted at every step (--jobs=5 for speed)
+
+$(RELEASES): releases-%: dev test-packages
+	@$(COVER) tests/releases/$*.py
+
 .PHONY: test-readiness
 test-readiness: dev ## every readiness check, green on a whole application and red on each broken one
 	@$(COVER) tests/readiness/test_controls.py
+
+.PHONY: test-deploy-controls
+test-deploy-controls: dev test-packages ## the readiness checks of deploys, green on a whole stack and red for each thing left out
+	@$(COVER) tests/readiness/test_deploy_controls.py
+
+.PHONY: test-containers
+test-containers: dev test-container-packages ## the images and the compose files, on a real engine
+	@$(PYTEST) tests/containers
+
+.PHONY: test-container-packages
+test-container-packages:
+	@scripts/install-packages dockerd:docker.io iptables:iptables mmdebstrap:mmdebstrap openssl:openssl
 
 .PHONY: test-platform
 test-platform: dev ## this repository's stack, started and proven
@@ -213,6 +238,22 @@ docs: dev ## generate the reference pages and the OpenAPI document
 	@$(BIN)/neurmatic-backend openapi > docs/reference/openapi.json
 	@cd frontend && npm run --silent types
 
+# Replaced but for secrets/, which the operator's own copy may hold.
+.PHONY: compose-files
+compose-files: $(VENV)/.tool ## write deploy/ from the stack file: what `docker compose` needs, by environment
+	@for environment in development staging production; do \
+		rm -rf build/compose deploy/$$environment/config && \
+		$(BIN)/neurmatic render --runtime containers --environment $$environment build/compose >/dev/null && \
+		mkdir -p deploy/$$environment && cp -a build/compose/. deploy/$$environment/ || exit 1; \
+	done
+
+.PHONY: images
+images: ## build the production images with this machine's Docker; REGISTRY and VERSION name them
+	@for image in backend:backend/Dockerfile frontend:frontend/Dockerfile edge:deploy/images/edge/Dockerfile; do \
+		docker build --file $${image#*:} --target production --tag $(REGISTRY)/$${image%%:*}:$(VERSION) \
+			--build-arg VERSION=$(VERSION) --build-arg REVISION="$$(git rev-parse HEAD)" . || exit 1; \
+	done
+
 .PHONY: screenshots
 screenshots: up test-packages ## take the documentation's pictures from the running stack
 	@$(BIN)/neurmatic verify || true
@@ -225,7 +266,7 @@ requirements: $(UV) ## compile the pinned and hashed requirements from the pypro
 	@cd requirements && $(COMPILE) uv.in -o uv.txt && $(COMPILE) node.in -o node.txt
 	@cd requirements && $(COMPILE) ops.in ../ops/pyproject.toml -o ops.txt
 	@cd requirements && $(COMPILE) ../backend/pyproject.toml -o backend.txt
-	@cd requirements && $(COMPILE) bench.in -o bench.txt && $(COMPILE) swift.in -o swift.txt
+	@cd requirements && $(COMPILE) bench.in -o bench.txt && $(COMPILE) swift.in -o swift.txt && $(COMPILE) reload.in -o reload.txt
 	@cd requirements && $(COMPILE) sslyze.in -o sslyze.txt
 	@cd requirements && $(COMPILE) dev.in ../backend/pyproject.toml --group ../backend/pyproject.toml:dev -o dev.txt
 
@@ -236,6 +277,10 @@ bench: dev bench-packages build/bench-venv/.installed bench/peers/node_modules/.
 .PHONY: bench-backups
 bench-backups: dev ## measure backups and restores, side by side with the usual script and the engines bare; about half an hour
 	@$(BIN)/python bench/backups.py --write
+
+.PHONY: bench-deploys
+bench-deploys: dev build ## measure deploys, rollbacks and scaling under load; about six minutes
+	@$(BIN)/python bench/deploys.py --write
 
 .PHONY: bench-packages
 bench-packages:

@@ -55,8 +55,8 @@ def line(seconds_ago=10, **fields):
         ),
         ([line(cache="MISS")], {"hit_rate": 0}),
         (
-            [line(rate="REJECTED"), line(rate="PASSED"), line(connections="REJECTED"), line(refused="login"), line(refused="login"), line(refused="rate")],
-            {"refused": Refusals(1, 1, {"login": 2, "rate": 1})},
+            [line(rate="REJECTED"), line(rate="PASSED"), line(connections="REJECTED"), line(refused="login"), line(refused="login"), line(refused="rate"), line(refused="@maintenance")],
+            {"refused": Refusals(1, 1, {"login": 2, "rate": 1}, 1)},
         ),
         (
             [line(upstream="127.0.0.1:8100"), line(upstream="127.0.0.1:8100, 127.0.0.1:8101"), line(upstream="127.0.0.1:8101 : 127.0.0.1:8100")],

@@ -36,6 +36,10 @@ def problems(words):
         ('trusted.cdn = "mine"', "edge.trusted.cdn", "there is no list of that name (known: cloudflare)"),
         ('trusted.header = "X Real IP"', "edge.trusted.header", "should match pattern"),
         ('trusted.header = "X-Real-IP;"', "edge.trusted.header", "should match pattern"),
+        # who is let in during maintenance
+        ('maintenance.allow = ["10.0.0.0/33"]', "edge.maintenance.allow.0", "10.0.0.0/33"),
+        ('maintenance.allow = ["::1%a;}"]', "edge.maintenance.allow.0", "names an interface"),
+        ('trusted.networks = ["::1%a;}"]', "edge.trusted.networks.0", "names an interface"),
         # what is sent
         ("headers.x_frame_options = 'a\"b'", "edge.headers.x_frame_options", "without quotes"),
         ("headers.content_security_policy = 'img-src $host'", "edge.headers.content_security_policy", "dollar signs"),

@@ -120,7 +120,9 @@ def test_each_comes_after_what_it_needs():
 
 def test_what_init_writes_is_valid_and_every_field_is_documented():
     for worker, static in (([], None), (["./work"], "public")):
-        text = starter(Answers("shop", ["run", "$PORT"], False, "/up", static, worker, ["./migrate"], 9000))
+        text = starter(
+            Answers("shop", ["run", "$PORT"], False, "/up", static, worker, ["./migrate"], ["app"], [["make"]], 9000)
+        )
         stack = load(text, "f").stack
         assert (stack.name, stack.edge.https_port, stack.release.migrate) == ("shop", 9443, ("./migrate",))
     page = reference()

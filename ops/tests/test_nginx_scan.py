@@ -6,6 +6,7 @@ from gixy.core.manager import Manager
 from test_render import PROGRAMS, ROOT, SECRETS
 
 from neurmatic.hosts.local import LocalHost
+from neurmatic.render.maintenance import OPEN
 from neurmatic.render.nginx import CONFIG
 from neurmatic.render.stack import Context, render
 from neurmatic.runtimes.native.programs import find_modules
@@ -65,7 +66,7 @@ def write(folder, stack):
     texts |= {
         f"run/upstreams/{name}.conf": f"server 127.0.0.1:{one.port(1)};\n" for name, one in stack.routed().items()
     }
-    texts["tls/stapling.conf"] = "ssl_stapling on;\n"
+    texts |= {"tls/stapling.conf": "ssl_stapling on;\n", "maintenance/switch.conf": OPEN}
     for path, text in texts.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text)

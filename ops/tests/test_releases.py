@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import stat
@@ -101,6 +102,16 @@ def test_the_lock_names_its_holder_and_ends_with_it(layout):
         pass
     with HOST.locked(layout.lock, "bob"):
         assert layout.lock.read_text() == "bob"
+
+
+def test_what_fails_under_a_lock_is_not_told_of_the_lock(layout):
+    with pytest.raises(BrokenPipeError), HOST.locked(layout.lock, "ada"):
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")  # as a reader such as `head` leaves behind
+    with (
+        pytest.raises(NeurmaticError, match=r"nowhere/lock: No such file"),
+        HOST.locked(layout.state / "nowhere/lock", "ada"),
+    ):
+        pass
 
 
 def test_writing_is_all_or_nothing(layout, monkeypatch):

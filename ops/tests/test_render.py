@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from neurmatic.hosts.local import LocalHost
+from neurmatic.render.maintenance import OPEN
 from neurmatic.render.stack import Context, arguments, render
 from neurmatic.runtimes.native.programs import find_modules
 from neurmatic.stack.instance import Instance
@@ -114,6 +115,8 @@ def test_nginx_accepts_its_configuration(rendered, tmp_path, tls):
     bundle = "# source: local\n" + "".join((tmp_path / "tls" / name).read_text() for name in ("key.pem", "cert.pem"))
     (tmp_path / "tls" / "edge.pem").write_text(bundle)
     (tmp_path / "tls" / "stapling.conf").write_text("ssl_stapling on;\n")
+    (tmp_path / "maintenance").mkdir()
+    (tmp_path / "maintenance" / "switch.conf").write_text(OPEN)
     done = subprocess.run(
         ["/usr/sbin/nginx", "-t", "-e", "stderr", "-p", tmp_path, "-c", tmp_path / "config/nginx/nginx.conf"],
         capture_output=True,

@@ -54,7 +54,7 @@ def test_traffic_is_accounted_for(stack):
     seen = eventually(lambda: (one := report(stack))["traffic"]["statuses"].get("4xx") == 2 and one)
     traffic = seen["traffic"]
     assert traffic["cache"] == {"HIT": 3, "MISS": 1} and traffic["hit_rate"] == 0.75
-    assert traffic["refused"] == {"rate": 0, "connections": 0, "credentials": {"login": 2}}
+    assert traffic["refused"] == {"rate": 0, "connections": 0, "credentials": {"login": 2}, "maintenance": 0}
     assert traffic["requests"] == sum(traffic["statuses"].values()) and 0 < traffic["seconds"] < 600
     assert sum(traffic["answered"].values()) <= traffic["requests"]
     assert seen["generation"]["loaded"] == seen["generation"]["on_disk"]

@@ -19,7 +19,7 @@ def get(platform, path):
 
 def test_status_shows_every_service_healthy(platform):
     status = platform.json("status")
-    assert set(status) == {"stack", "environment", "url", "release", "services"}
+    assert set(status) == {"stack", "environment", "url", "release", "maintenance", "services"}
     assert [row["instance"] for row in status["services"]] == [
         "postgres",
         "redis",
@@ -79,7 +79,7 @@ def test_an_edit_is_served_at_once_and_nothing_else_is_fetched_anew(platform, tm
 
 def test_a_second_up_changes_nothing(platform):
     before = platform.json("status")["services"]
-    assert platform.json("plan") == {"steps": [], "files": {}}
+    assert platform.json("plan") == {"steps": [], "files": {}, "migrations": None}
     platform.run("up")
     assert [row["pid"] for row in platform.json("status")["services"]] == [row["pid"] for row in before]
 

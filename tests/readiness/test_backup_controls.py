@@ -59,7 +59,7 @@ def dump_without(program):
 def store_that(*, hides, clears):
     """A store that writes a file in place: under a hidden name or under its own, and clears it away or doesn't."""
 
-    def put(self, key, source, facts=dict):
+    def put(self, key, source, _about=None):
         path = self._prepared(key)
         at = path.with_name(f".{secrets.token_hex(4)}") if hides else path
         try:
@@ -67,7 +67,6 @@ def store_that(*, hides, clears):
                 while chunk := source.read(1 << 16):
                     file.write(chunk)
                     file.flush()
-            facts()
         except BaseException:
             if clears:
                 at.unlink()
@@ -194,6 +193,21 @@ def dump_in_the_bucket(kept, **other):
         yield
 
 
+def timed_alone(one):
+    """Metadata as a dump has that was streamed there."""
+    return {"time": one["Metadata"]["time"]}
+
+
+@contextmanager
+def sums_nowhere(kept):
+    """Neither with a dump that was streamed there nor with its manifest."""
+    with (
+        dump_in_the_bucket(kept, Metadata=timed_alone),
+        kept.objects([kept.newest("logical", "s3").key], put=lambda one: one | {"Metadata": {}}),
+    ):
+        yield
+
+
 @contextmanager
 def no_dump_in_the_bucket(kept):
     keys = [key for key in kept.server.keys("logical/") if key.endswith(".json")]
@@ -241,6 +255,7 @@ CONTROLS = [
     ("backup.s3", "other bytes", lambda k: dump_in_the_bucket(k, Body=lambda one: one["Body"][:-1] + b"x"), "read back: sha256"),
     ("backup.s3", "cut off", lambda k: dump_in_the_bucket(k, Body=lambda one: one["Body"][:-1]), "read back: sha256"),
     ("backup.s3", "no metadata", lambda k: dump_in_the_bucket(k, Metadata=lambda _: {}), "metadata: time is None"),
+    ("backup.s3", "no checksum, with the manifest neither", sums_nowhere, "size is None, sha256 is None"),
     ("backup.s3", "other class", lambda k: dump_in_the_bucket(k, StorageClass=lambda _: "STANDARD"), "storage class STANDARD, wanted"),
     ("backup.s3", "no dump there", no_dump_in_the_bucket, "there is none"),
     ("backup.retention", "the last proven goes", lambda _: decided(gone_where("the last one", "the newest")), "was deleted"),
@@ -327,6 +342,13 @@ def test_unverifiable_without_backups(kept, slug):
     finding = kept.examine(slug, kept.text.partition("[backup]")[0])
     assert finding.status is Status.UNVERIFIABLE, finding
     assert "no [backup]" in finding.evidence
+
+
+def test_of_a_streamed_dump_the_manifest_carries_what_is_known_at_its_end(kept):
+    with dump_in_the_bucket(kept, Metadata=timed_alone):
+        finding = kept.examine("backup.s3")
+    assert finding.status is Status.PASS, finding
+    assert "metadata: time, size, sha256" in finding.evidence
 
 
 def test_unverifiable_without_a_bucket(kept):

@@ -24,12 +24,12 @@ MONTHLY, QUARTERLY = "timer-drill", "timer-disaster"
 @contextmanager
 def recovered_elsewhere(change):
     """A recovery that ends at another moment than it was asked for."""
-    right = recovery.recover
+    right = recovery.recovered
 
-    def recover(setting, data, *, at, **other):
+    def recovered(setting, data, *, at, **other):
         return right(setting, data, at=change(at), **other)
 
-    with wrong(recovery, "recover", recover):
+    with wrong(recovery, "recovered", recovered):
         yield
 
 

@@ -19,10 +19,9 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from neurmatic.backups.alarm import alarmed
 from neurmatic.backups.catalog import Kept, chosen, listed
 from neurmatic.backups.daily import daily
-from neurmatic.backups.proof import verify
+from neurmatic.backups.proof import verify_on_record
 from neurmatic.backups.prune import prune
 from neurmatic.backups.run import alone
 from neurmatic.backups.run import run as make
@@ -81,10 +80,9 @@ def _list(setting: Setting, args: argparse.Namespace) -> int:
 
 def _verify(setting: Setting, args: argparse.Namespace) -> int:
     kept = chosen(listed(setting.stores), args.id, args.kind, args.store)
-    with alone(setting, "backup verify", args.wait), alarmed(setting, f"proof.{kept.manifest.kind}"):
+    with alone(setting, "backup verify", args.wait):
         setting.reporter.say(f"restoring {kept.id} from {kept.store} to a scratch cluster")
-        with setting.events.recorded("verify", id=kept.id, store=kept.store):
-            proof = verify(setting, kept)
+        proof = verify_on_record(setting, kept)
     if args.json:
         print(json.dumps(asdict(proof), indent=2))
     else:

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from neurmatic.errors import ConfigurationError
@@ -13,10 +14,11 @@ FILE = "neurmatic.toml"
 
 
 class Terminal:
-    """Shows progress, one line at a time, as it happens."""
+    """Shows progress, one line at a time, as it happens. That nobody reads it any more stops nothing: least of all a way back."""
 
     def say(self, line: str) -> None:
-        print(line, flush=True)
+        with suppress(BrokenPipeError):
+            print(line, flush=True)
 
 
 def stack_file(args: argparse.Namespace) -> Path:

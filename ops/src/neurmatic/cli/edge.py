@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from neurmatic.cli.context import HOST, layout
 from neurmatic.cli.table import table
 from neurmatic.releases.edge_report import EdgeReport, look
-from neurmatic.releases.traffic import Traffic
+from neurmatic.releases.traffic import Refusals, Traffic
 from neurmatic.releases.upstreams import Upstream
 from neurmatic.runtimes.native.supervisor import Supervisor
 
@@ -67,13 +67,22 @@ def _traffic(traffic: Traffic | None) -> Iterator[tuple[str, str]]:
         asked = sum(traffic.cache.values())
         yield "  cache", f"{traffic.hit_rate:.0%} of {asked} answered from it: {_listed(traffic.cache)}"
     refused = traffic.refused
-    yield "  refused", _listed({"rate": refused.rate, "connections": refused.connections} | _named(refused.credentials))
+    yield (
+        "  refused",
+        _listed(
+            {"rate": refused.rate, "connections": refused.connections}
+            | _maintained(refused)
+            | _named(refused.credentials)
+        ),
+    )
     yield "  retried", f"{traffic.retried} on another instance"
 
 
 def _state(report: EdgeReport) -> Iterator[tuple[str, str]]:
     if one := report.connections:
         yield "connections", f"{one.open} open: {one.reading} reading, {one.writing} writing, {one.waiting} waiting"
+    if report.maintenance:
+        yield "maintenance", str(report.maintenance)
     yield "configuration", report.generation.loaded or "not known"
     age = report.guard.verdict_age_seconds
     yield (
@@ -84,6 +93,10 @@ def _state(report: EdgeReport) -> Iterator[tuple[str, str]]:
         yield "certificate", f"{', '.join(held.names)}: {held.days_left} days left, issued by {held.issuer}"
     if known := report.trusted:
         yield "trusted", f"{known.cdn}'s addresses as of {known.as_of}, {known.age_days} days ago"
+
+
+def _maintained(refused: Refusals) -> dict[str, int]:
+    return {"maintenance": refused.maintenance} if refused.maintenance else {}
 
 
 def _named(credentials: dict[str, int]) -> dict[str, int]:

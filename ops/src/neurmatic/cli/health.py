@@ -7,7 +7,7 @@ import argparse
 import json
 
 from neurmatic.cli.context import HOST, layout
-from neurmatic.cli.loaded import load_stack
+from neurmatic.cli.loaded import prepare_up
 from neurmatic.releases.health import examine
 
 MARKS = {True: "ok ", False: "RED", None: "-  "}
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    report = examine(HOST, layout(args), load_stack(args).stack)
+    report = examine(HOST, layout(args), prepare_up(args, place=False).stack)
     if args.json:
         print(json.dumps(report.as_json(), indent=2))
     else:

@@ -1,7 +1,12 @@
-"""Write a commented neurmatic.toml for an HTTP application in this folder. Nothing is started.
+r"""Write a commented neurmatic.toml for an HTTP application in this folder. Nothing is started.
 
 The application is any command that listens on $PORT at 127.0.0.1. Ports are chosen so that this stack can run beside
 others on the machine. An existing neurmatic.toml is never overwritten.
+
+  neurmatic init --release requirements.txt --build "python3 -m venv venv" --build "venv/bin/pip install -r requirements.txt" \
+      --command 'venv/bin/datasette --port $PORT' --health /-/versions.json
+
+With --release, each version of these files is a release in a folder of its own, and `neurmatic rollback` can go back to it.
 """
 
 import argparse
@@ -21,6 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", help="the stack's name (default: this folder's)")
     parser.add_argument(
         "--health", default="/", metavar="PATH", help="path that answers 200 when the application is ready (default /)"
+    )
+    parser.add_argument(
+        "--release", action="append", default=[], metavar="PATH", help="a file or folder that a release consists of"
+    )
+    parser.add_argument(
+        "--build", action="append", default=[], metavar="WORDS", help="a command run in each new release's folder"
     )
     parser.add_argument("--static", metavar="FOLDER", help="folder of files that nginx serves itself, under /static/")
     parser.add_argument("--worker", metavar="WORDS", help="command of a background worker")
@@ -43,6 +54,8 @@ def run(args: argparse.Namespace) -> int:
         static=args.static,
         worker=_words(args.worker),
         migrate=_words(args.migrate),
+        files=args.release,
+        build=[_words(words) for words in args.build],
         base=base,
     )
     text = starter(answers)

@@ -7,6 +7,7 @@ from pathlib import Path
 from neurmatic.backups.setting import Setting, setting_of
 from neurmatic.cli.context import HOST, Terminal, chosen_state, stack_file
 from neurmatic.errors import ConfigurationError
+from neurmatic.releases.deployed import placed, read_deployed
 from neurmatic.releases.project import Quiet, check_format, place_state, state_folder
 from neurmatic.releases.up import Up
 from neurmatic.stack.layout import Layout
@@ -34,8 +35,18 @@ def prepare_up(args: argparse.Namespace, *, place: bool = True) -> Up:
         state = place_state(HOST, project, chosen_state(args), known)
     else:
         state = state_folder(project, chosen_state(args))
+    layout = Layout(state, project)
+    deployed = read_deployed(HOST, layout)
     tool = (sys.executable, "-m", "neurmatic", "--file", str(file), "--state", str(state))
-    return Up(HOST, Layout(state, project), stack, Terminal(), user, (*tool, "--environment", stack.environment))
+    return Up(
+        HOST,
+        layout,
+        placed(stack, deployed),
+        Terminal(),
+        user,
+        (*tool, "--environment", stack.environment),
+        deployed.release if deployed.held else "",
+    )
 
 
 def prepare_backups(args: argparse.Namespace) -> Setting:

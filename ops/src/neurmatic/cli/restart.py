@@ -4,6 +4,7 @@ import argparse
 import json
 
 from neurmatic.cli.loaded import prepare_up
+from neurmatic.releases.deployed import read_deployed
 from neurmatic.releases.project import Quiet
 
 
@@ -14,6 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     up = prepare_up(args)
+    up.chosen = read_deployed(up.host, up.layout).release  # what serves, whatever the project holds now
     if args.json:
         up.reporter = Quiet()
     names = up.restart(args.service)

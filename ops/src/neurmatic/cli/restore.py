@@ -73,8 +73,8 @@ def run(args: argparse.Namespace) -> int:
         return 0
     with alone(setting, "restore", args.wait), alarmed(setting, "restore"):
         target = args.into or setting.postgres.database
-        with setting.events.recorded("restore", id=chosen.id, store=chosen.store, target=target, at=args.at or ""):
-            done = carry_out(setting, chosen, lambda loss: args.yes or _agreed(setting, loss))
+        with setting.events.recorded("restore", id=chosen.id, store=chosen.store, target=target, moment=args.at or ""):
+            done = carry_out(setting, chosen, lambda loss: args.yes or agreed(setting, loss()))
     print(json.dumps(asdict(done), indent=2) if args.json else _sentence(done))
     return 0
 
@@ -105,7 +105,8 @@ def _moment(text: str | None) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _agreed(setting: Setting, loss: Loss) -> bool:
+def agreed(setting: Setting, loss: Loss) -> bool:
+    """Whether the operator agrees to what would be lost, having read it."""
     print(
         f"It brings back the state of {loss.restored_to:%Y-%m-%d %H:%M:%S} UTC: what changed in the {_long(loss.minutes)} since is lost."
     )

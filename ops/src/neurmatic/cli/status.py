@@ -46,6 +46,8 @@ def text(status: Status) -> str:
     lines = [table(COLUMNS, rows)]
     lines += [f"! {row.instance}: {row.detail}" for row in status.services if row.health == "unhealthy"]
     lines += [f"! {row.instance}: {ORPHANED}" for row in status.services if row.state == "orphaned"]
+    if status.maintenance:
+        lines.append(f"! {status.maintenance}; `neurmatic maintenance off` opens it")
     lines += [f"{row.instance} runs next at {row.next_run}" for row in status.services if row.next_run]
     total = sum(row.memory_bytes for row in status.services)
     return "\n".join(

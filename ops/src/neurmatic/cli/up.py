@@ -1,14 +1,21 @@
 """Make exactly the stack that neurmatic.toml describes run.
 
 What runs already and is current is left alone; what changed is restarted, one instance after the other;
-what is missing is started, each after what it needs is healthy. May be cut off at any moment and run again.
+what is missing is started, each after what it needs is healthy. When the project's files make another release, that
+goes live as by `neurmatic deploy`, but without a backup first; where the ports have no room for two releases, its
+instances are restarted one after the other. May be cut off at any moment and run again.
 """
 
 import argparse
 import time
+from dataclasses import replace
 
 from neurmatic.cli import status
-from neurmatic.cli.loaded import prepare_up
+from neurmatic.cli.loaded import load_stack, prepare_up
+from neurmatic.releases import schema
+from neurmatic.releases.deploy import clear, roll, summary
+from neurmatic.releases.going_live import ahead
+from neurmatic.releases.rollout import Choice
 from neurmatic.releases.up import Up
 
 
@@ -23,9 +30,15 @@ def run(args: argparse.Namespace) -> int:
         from neurmatic.releases.project import Quiet  # noqa: PLC0415
 
         up.reporter = Quiet()
+    said = _bring_live(args, up)
+    if said:
+        up = replace(prepare_up(args), reporter=up.reporter)  # its instances have moved
     plan = up.up()
+    schema.note(up)
     if not args.json:
-        done = f"{len(plan.steps)} step{'s' * (len(plan.steps) != 1)}" if plan.steps else "nothing to change"
+        print("\n".join(said))
+        steps = len(plan.steps)
+        done = f"{steps} step{'s' * (steps != 1)}" if steps else "nothing to change" if not said else "a new release"
         print(f"{up.stack.name} ({up.stack.environment}) is up: {done}, {time.monotonic() - begun:.1f} s\n")
     if up.stack.backup and plan.steps:
         _begin_archive(up)
@@ -35,6 +48,17 @@ def run(args: argparse.Namespace) -> int:
         if up.stack.tls.certificates == "local":
             print(f"  browsers trust it once {up.layout.tls}/ca.pem is imported as an authority")
     return code
+
+
+def _bring_live(args: argparse.Namespace, up: Up) -> list[str]:
+    """Bring the release of the project's files live where another one serves; what is to be said of it."""
+    described = load_stack(args).stack
+    up.check()
+    if not ahead(up, described, backup=False):
+        return []
+    outcome = roll(up, described, Choice(up.chosen), "deploy")
+    clear(up.host, up.layout, up.stack.deploy, up.reporter)
+    return list(summary(outcome, "deploy"))
 
 
 def _begin_archive(up: Up) -> None:

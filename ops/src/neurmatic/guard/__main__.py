@@ -73,13 +73,13 @@ class Guard:
 
     def _ask(self, peer: Peer) -> Seen:
         """Readiness and liveness at once: the one decides about requests, either shows that it is not hung."""
-        live = self.pool.submit(self._get, peer.port, peer.live) if peer.live else None
-        status, words = self._get(peer.port, peer.ready)
+        live = self.pool.submit(self._get, peer, peer.live) if peer.live else None
+        status, words = self._get(peer, peer.ready)
         served = status > 0 or (live is not None and live.result()[0] > 0)
         return Seen(status in range(200, 400), served, words == REFUSED, f"{peer.ready}: {words}")
 
-    def _get(self, port: int, path: str) -> tuple[int, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=self.settings.rules.timeout)
+    def _get(self, peer: Peer, path: str) -> tuple[int, str]:
+        connection = http.client.HTTPConnection(peer.host, peer.port, timeout=self.settings.rules.timeout)
         try:
             connection.request("GET", path, headers={"Connection": "close", "User-Agent": "neurmatic-guard"})
             status = connection.getresponse().status

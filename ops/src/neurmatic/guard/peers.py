@@ -21,6 +21,7 @@ class Peer:
     ready: str
     live: str | None
     start_seconds: float
+    host: str = "127.0.0.1"
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,9 @@ def upstream_lists(settings: Settings, out: Mapping[str, str]) -> dict[str, str]
     for peer in settings.peers:
         rules = settings.rules
         down = f" down;  # {peer.name} is out: {out[peer.name]}" if peer.name in out else f";  # {peer.name}"
-        line = f"server 127.0.0.1:{peer.port} max_fails={rules.max_fails} fail_timeout={rules.fail_timeout:g}s{down}\n"
+        line = (
+            f"server {peer.host}:{peer.port} max_fails={rules.max_fails} fail_timeout={rules.fail_timeout:g}s{down}\n"
+        )
         lists[peer.service] = lists.get(peer.service, "") + line
     return lists
 

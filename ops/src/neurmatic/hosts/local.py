@@ -18,6 +18,7 @@ from typing import BinaryIO
 from neurmatic.errors import BusyError, CommandError, NeurmaticError
 from neurmatic.hosts import processes
 from neurmatic.hosts.base import Result
+from neurmatic.hosts.interrupts import are_held_back
 from neurmatic.hosts.pipeline import Pipeline, Program, Source, pipeline
 from neurmatic.stack.layout import SYSTEM_PATH
 
@@ -65,6 +66,7 @@ class LocalHost:
                 errors="replace",
                 timeout=timeout,
                 check=False,
+                process_group=0 if are_held_back() else None,
             )
         except FileNotFoundError as error:
             raise CommandError(
@@ -287,7 +289,9 @@ class LocalHost:
 
     @contextlib.contextmanager
     def locked(self, path: Path, holder: str) -> Iterator[None]:
-        with _explained(path), path.open("a+", encoding="utf-8") as file:
+        with contextlib.ExitStack() as held:
+            with _explained(path):  # only this: what the block under the lock raises is not about the lock's file
+                file = held.enter_context(path.open("a+", encoding="utf-8"))
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -296,9 +300,10 @@ class LocalHost:
                     f"another command is at work on this stack: {file.read().strip() or 'unknown'}",
                     "wait until it has ended; the lock ends with its process, so there is nothing to clean up",
                 ) from None
-            file.truncate(0)
-            file.write(holder)
-            file.flush()
+            with _explained(path):
+                file.truncate(0)
+                file.write(holder)
+                file.flush()
             yield
 
     def _own(self, path: Path, owner: str | None) -> None:

@@ -14,6 +14,8 @@ from neurmatic.errors import CommandError
 from neurmatic.stack.layout import SYSTEM_PATH
 
 CHUNK = 1 << 20
+PIPE = 1 << 18
+"""Bytes that wait between two programs: four times what is usual, so that they take turns less often."""
 
 
 class Source(Protocol):
@@ -68,6 +70,7 @@ class Pipeline:
                 stdin=before.stdout if before else first_input,
                 stdout=subprocess.PIPE,
                 stderr=said,
+                pipesize=PIPE,
                 user=account.pw_uid if account else None,
                 group=account.pw_gid if account else None,
                 extra_groups=[] if account else None,

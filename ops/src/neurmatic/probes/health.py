@@ -10,6 +10,7 @@ from typing import Literal
 
 from neurmatic.hosts.base import Host
 from neurmatic.probes.http import request
+from neurmatic.render.maintenance import closed_in
 from neurmatic.stack.instance import Kind
 
 GUARD_SECONDS = 15.0
@@ -61,6 +62,7 @@ class Prober:
         redis_password: given to redis-cli in its environment.
         edge: address on which the edge listens, and the authorities of its certificate.
         guard: the file in which the guard's verdicts stand.
+        switch: the file that closes the edge for maintenance.
     """
 
     def __init__(  # noqa: PLR0913  each is where one kind of instance is asked; all but the first are by keyword
@@ -71,6 +73,7 @@ class Prober:
         redis_password: str,
         edge: tuple[str, Path],
         guard: Path,
+        switch: Path,
         timeout: float = 3,
     ) -> None:
         self.host = host
@@ -78,6 +81,7 @@ class Prober:
         self.redis_password = redis_password
         self.edge_address, self.ca = edge
         self.verdicts = guard
+        self.switch = switch
         self.timeout = timeout
 
     def probe_all(self, targets: list[Target]) -> dict[str, Health]:
@@ -94,9 +98,7 @@ class Prober:
         if target.kind == "guard":
             return self._guard()
         if target.kind == "edge":
-            answer = request(target.url, timeout=self.timeout, ca=self.ca, address=self.edge_address)
-            # Any answer is the edge's own; 502 and 504 say that it answers for instances that don't.
-            return Health("healthy" if answer.status and answer.status < 500 else "unhealthy", str(answer))  # noqa: PLR2004
+            return self._edge(target)
         if target.kind == "timer":
             return Health("unknown", f"next run {next_run(self.host, target.times)}")
         if target.path is None or target.port is None:
@@ -113,6 +115,13 @@ class Prober:
             check=False,
         )
         return Health("healthy" if said.ok else "unhealthy", said.out.strip().rpartition(" - ")[2])
+
+    def _edge(self, target: Target) -> Health:
+        answer = request(target.url, timeout=self.timeout, ca=self.ca, address=self.edge_address)
+        if answer.status == 503 and closed_in(self.host.read(self.switch) or ""):  # noqa: PLR2004  HTTP's own number
+            return Health("healthy", f"closed for maintenance: {answer}")
+        # Any other answer is the edge's own; 502 and 504 say that it answers for instances that don't.
+        return Health("healthy" if answer.status and answer.status < 500 else "unhealthy", str(answer))  # noqa: PLR2004
 
     def _guard(self) -> Health:
         """It writes its verdicts every few seconds, changed or not."""

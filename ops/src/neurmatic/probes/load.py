@@ -77,6 +77,11 @@ class Background:
         # Not by Thread.join: interrupted by Ctrl-C, that of Python 3.11 takes a living thread for a dead one.
         return bool(wait([self._result], seconds).done)
 
+    def settle(self) -> None:
+        """Wait until each request that is in flight now is answered, or counts as failed; the load goes on."""
+        with contextlib.suppress(RuntimeError):  # as in stop
+            wait([asyncio.run_coroutine_threadsafe(self._open_loop.settle(), self._loop)])
+
     def stop(self, grace: float | None = None) -> Ledger:
         """Let no more requests become due, and wait for those in flight.
 

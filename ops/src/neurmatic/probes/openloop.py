@@ -79,6 +79,11 @@ class OpenLoop:
         if grace is not None:
             self._loop.call_later(grace, self._abandon)
 
+    async def settle(self) -> None:
+        """Wait for the requests that are in flight now; more become due meanwhile."""
+        if self._flying:
+            await asyncio.wait(set(self._flying))
+
     def _abandon(self) -> None:
         for task in self._flying:
             task.cancel()

@@ -12,6 +12,7 @@ from neurmatic.guard.peers import Settings, kept_out, upstream_lists
 from neurmatic.hosts.base import Host
 from neurmatic.probes.http import request
 from neurmatic.render.guard import guard_settings
+from neurmatic.render.maintenance import OPEN
 from neurmatic.render.nginx import CONFIG, generation
 from neurmatic.render.runit import as_account_with_low_ports
 from neurmatic.runtimes.base import Runtime
@@ -55,6 +56,9 @@ class Edge:
             self.host.remove(self.layout.drained / name)
         for name in missing:
             self.host.write(self.layout.drained / name, "not started yet\n")
+        if not self.host.exists(self.layout.switch):
+            self.host.make_folder(self.layout.maintenance)
+            self.host.write(self.layout.switch, OPEN)
         self._keep_lists()
 
     def check(self) -> None:
@@ -106,8 +110,21 @@ class Edge:
             self.host.remove(self.layout.drained / name)
             self._keep_lists()
 
-    def _keep_lists(self) -> None:
-        """Write the lists, as the guard would, and load them where they changed."""
+    def exchange(self, leaving: Iterable[str], coming: Iterable[str], why: str) -> None:
+        """Send requests to those who come instead of those who leave, all at once; when this returns, these may be stopped.
+
+        nginx loads its configuration, too.
+        """
+        for name in coming:
+            self.host.remove(self.layout.drained / name)
+        for name in leaving:
+            self.host.write(self.layout.drained / name, why + "\n")
+        if not self._keep_lists():
+            self.check()
+            self.reload()
+
+    def _keep_lists(self) -> bool:
+        """Write the lists, as the guard would, and load them where they changed; whether they were loaded."""
         with self._locked():
             drained = {
                 n: (self.host.read(self.layout.drained / n) or "").strip() for n in self.host.names(self.layout.drained)
@@ -117,9 +134,11 @@ class Edge:
             for name in stale:
                 self.host.write(self.layout.upstream(name), lists[name], owner=self.user)
         running = self.runtime.inspect(["edge"]).get("edge")
-        if stale and running and running.pid:
-            self.check()
-            self.reload()
+        if not stale or not running or not running.pid:
+            return False
+        self.check()
+        self.reload()
+        return True
 
     def _unready(self) -> dict[str, str]:
         try:

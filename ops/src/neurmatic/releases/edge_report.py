@@ -13,11 +13,13 @@ from neurmatic.guard.peers import Settings
 from neurmatic.hosts.base import Host
 from neurmatic.probes.health import Target
 from neurmatic.probes.http import request
+from neurmatic.releases import switch
 from neurmatic.releases.certificate import parse
 from neurmatic.releases.running import RunningSet, read
 from neurmatic.releases.traffic import Traffic, figures
 from neurmatic.releases.upstreams import Drain, Upstream, Verdict, upstreams
 from neurmatic.render.guard import SETTINGS
+from neurmatic.render.maintenance import Closed
 from neurmatic.render.nginx import CONFIG, generation
 from neurmatic.runtimes.base import Runtime
 from neurmatic.stack.layout import Layout
@@ -88,7 +90,15 @@ def certificate(text: str, now: datetime) -> Certificate | None:
 
 @dataclass(frozen=True)
 class EdgeReport:
-    """Everything; `traffic` is None when nothing is logged, `connections` when nginx doesn't say, `trusted` when no CDN is."""
+    """Everything.
+
+    Attributes:
+        traffic: None when nothing is logged.
+        connections: None when nginx doesn't say.
+        trusted: None when no CDN is.
+        maintenance: None while the edge is open to everybody.
+        switch_loaded: nginx has loaded what the switch of the maintenance says.
+    """
 
     stack: str
     url: str
@@ -99,6 +109,8 @@ class EdgeReport:
     generation: Generation
     certificate: Certificate | None
     trusted: TrustedList | None
+    maintenance: Closed | None = None
+    switch_loaded: bool = True
 
     def problems(self) -> Iterator[str]:
         """What an operator must see."""
@@ -114,6 +126,8 @@ class EdgeReport:
             yield "nginx does not answer at its control port; `neurmatic logs edge` may say why"
         elif loaded != on_disk:
             yield f"nginx goes on with configuration {loaded}, {on_disk} lies there; `neurmatic restart edge` starts it anew"
+        elif not self.switch_loaded:
+            yield "nginx has not loaded what the switch of the maintenance says; `neurmatic maintenance on` or `off` does it"
         if self.certificate is None:
             yield "there is no certificate; `neurmatic up` makes one"
         elif self.certificate.days_left < ALARM_DAYS:
@@ -155,6 +169,8 @@ def look(host: Host, layout: Layout, runtime: Runtime) -> EdgeReport:
         ),
         certificate=certificate(host.read(layout.certificate) or "", now),
         trusted=_trusted(running, now.date()),
+        maintenance=switch.closed(host, layout),
+        switch_loaded=switch.loaded(host, layout, running.control_port),
     )
 
 

@@ -41,12 +41,15 @@ class EventLog:
         return events
 
     @contextmanager
-    def recorded(self, action: str, **details: Any) -> Iterator[None]:
-        """Write that the action began, and how it ended, with its duration in seconds."""
+    def recorded(self, action: str, **details: Any) -> Iterator[dict[str, Any]]:
+        """Write that the action began, and how it ended, with its duration in seconds.
+
+        What is added to the details that this gives stands in the event of its end.
+        """
         begun = monotonic()
         self.write(action, "begun", **details)
         try:
-            yield
+            yield details
         except BaseException as error:
             reason = str(error) or type(error).__name__
             self.write(action, "failed", **details, duration_s=round(monotonic() - begun, 3), reason=reason)

@@ -45,7 +45,7 @@ def gather(host: Host, layout: Layout, runtime: Runtime, release: str, wanted: D
     return Facts(
         release_complete=releases.is_complete(host, layout, release),
         cluster=cluster_exists(host, layout),
-        migrated=(host.read(layout.migrated) or "").strip(),
+        migrated=tuple((host.read(layout.migrated) or "").split()),
         supervised=runtime.is_supervising(),
         states=states,
         marks={name: found for name in present if (found := read_mark(host, layout, name))},

@@ -1,7 +1,7 @@
 """The health gate: nothing counts as started before it answers, and nothing starts before what it needs."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from neurmatic.errors import NeurmaticError
 from neurmatic.hosts.base import Host
@@ -62,7 +62,7 @@ class Gate:
                 tried = f"ended {restarts} times" if hopeless else f"did not become healthy within {limit:g} s"
                 self.events.write("start", "failed", instance=one.name, reason=f"{tried}: {health.detail}")
                 raise NeurmaticError(
-                    f"{sentence or one.name} {tried}: {health.detail}{self._last_words(one)}",
+                    f"{sentence or one.name} {tried}: {health.detail}{self.last_words(one)}",
                     f"look at `neurmatic logs {one.name}`, correct the cause and run `neurmatic up` again; "
                     "what ran before goes on running",
                 )
@@ -71,7 +71,11 @@ class Gate:
 
     def probe(self, one: Instance) -> Health:
         """How the instance is now."""
-        return self.prober.probe(target(self.stack, one))
+        health = self.prober.probe(target(self.stack, one))
+        is_other = health.version not in ("", self.release)
+        return (
+            replace(health, detail=f"{health.detail}, and it says that it is {health.version}") if is_other else health
+        )
 
     def _is_up(self, health: Health, one: Instance) -> bool:
         if health.state == "unknown":
@@ -79,6 +83,7 @@ class Gate:
             return bool(state and state.state == "running" and state.seconds >= ALIVE_SECONDS and not state.restarts)
         return health.ok and health.version in ("", self.release)
 
-    def _last_words(self, one: Instance) -> str:
+    def last_words(self, one: Instance) -> str:
+        """The end of the instance's log, as the end of a sentence about it; empty when it wrote nothing."""
         lines = (self.host.read(self.layout.logs / one.name / "current") or "").splitlines()[-8:]
         return "\n  its log ends with:\n    " + "\n    ".join(lines) if lines else ""

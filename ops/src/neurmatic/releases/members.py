@@ -36,7 +36,7 @@ def edge_place(stack: Stack, layout: Layout, source: str | None = None) -> Place
 def target(stack: Stack, one: Instance) -> Target:
     """Where and how to ask this instance for its health."""
     if one.kind == "edge":
-        return Target(one.name, one.kind, one.port, url=stack.url + _edge_path(stack))
+        return Target(one.name, one.kind, one.port, url=stack.url + edge_path(stack))
     if one.kind == "timer":
         pattern = next(timer.pattern() for timer in stack.timers() if timer.name == one.name)
         return Target(one.name, one.kind, times=pattern)
@@ -44,7 +44,7 @@ def target(stack: Stack, one: Instance) -> Target:
     return Target(one.name, one.kind, one.port, path)
 
 
-def _edge_path(stack: Stack) -> str:
+def edge_path(stack: Stack) -> str:
     """A path that the edge answers: the site's front page, else the readiness of a service that is routed."""
     ready = [
         one.health.ready

@@ -10,7 +10,11 @@ from neurmatic.render.file import Files
 from neurmatic.stack.instance import Instance
 from neurmatic.stack.model import Stack
 
-Verb = Literal["build", "create", "start", "restart", "reload", "migrate", "seed", "remove", "supervise", "issue"]
+RolloutVerb = Literal["backup", "switch", "watch", "stop"]
+Verb = (
+    Literal["build", "create", "start", "restart", "reload", "migrate", "seed", "remove", "supervise", "issue"]
+    | RolloutVerb
+)
 SERVING = ("running", "restarting", "orphaned")
 
 
@@ -40,6 +44,7 @@ class Facts:
     """What is there now.
 
     Attributes:
+        migrated: releases whose migrations have run on this database, the last one last.
         states: state of each instance that has a service directory.
         marks: what each instance was started with, when it came up well.
         files: current text of each file that would be written; None when it isn't there.
@@ -48,7 +53,7 @@ class Facts:
 
     release_complete: bool = False
     cluster: bool = False
-    migrated: str = ""
+    migrated: tuple[str, ...] = ()
     supervised: bool = True
     states: Mapping[str, str] = field(default_factory=dict)
     marks: Mapping[str, Mark] = field(default_factory=dict)
@@ -101,12 +106,16 @@ def _release_steps(stack: Stack, release: str, facts: Facts) -> Iterator[Step]:
 
 def _instance_steps(stack: Stack, release: str, marks: Mapping[str, Mark], facts: Facts) -> Iterator[Step]:
     fresh_data = bool(stack.postgres) and not facts.cluster
-    migrated = facts.migrated == release and not fresh_data
+    migrated = release in facts.migrated and not fresh_data
     wanted = stack.instances()
     for one in wanted:
         if one.kind == "service" and not migrated:
             migrated = True
-            why = "a new database" if fresh_data or not facts.migrated else f"the release changes from {facts.migrated}"
+            why = (
+                "a new database"
+                if fresh_data or not facts.migrated
+                else f"the release changes from {facts.migrated[-1]}"
+            )
             yield from (Step(verb, release, why) for verb in ("migrate", "seed") if getattr(stack.release, verb))
         if step := _instance_step(one, marks[one.name], facts):
             yield step

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from neurmatic.errors import NeurmaticError
 from neurmatic.hosts.base import Host
+from neurmatic.releases.deployed import read_deployed
 from neurmatic.releases.down import down, purge
 from neurmatic.releases.project import Quiet
 from neurmatic.releases.up import Up
@@ -31,7 +32,8 @@ def rehearse(host: Host, layout: Layout, stack: Stack, user: str | None) -> Iter
     copy = Layout(layout.state / "rehearsal", layout.project)
     with host.locked(layout.state / "rehearsal.lock", "neurmatic verify"), cleared(host, copy):
         host.link(layout.releases, copy.releases)  # releases are immutable, so both may run from them
-        up = Up(host, copy, with_other_ports(host, stack), Quiet(), user, NOTHING)
+        serving = read_deployed(host, layout).release  # what is verified is what serves, whatever the project holds now
+        up = Up(host, copy, with_other_ports(host, stack), Quiet(), user, NOTHING, serving)
         up.up()
         yield up
 
@@ -60,7 +62,7 @@ def with_other_ports(host: Host, stack: Stack) -> Stack:
             first, last = port_range(service.ports)
             mine = [next(taken) for _ in range(first, last + 1)]
             ports = f"{mine[0]}-{mine[-1]}"
-        services[name] = service.replace(ports=ports)
+        services[name] = service.replace(ports=ports).numbered(tuple(range(1, service.instances + 1)))
     return stack.replace(
         tls=stack.tls.replace(certificates="local"),
         edge=stack.edge.replace(

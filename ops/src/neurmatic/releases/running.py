@@ -44,12 +44,26 @@ class RunningSet:
     cdn: str = ""
     cdn_as_of: str = ""
 
+    def numbers(self) -> dict[str, tuple[int, ...]]:
+        """Numbers of the instances, by service; built-in services have none."""
+        found: dict[str, tuple[int, ...]] = {}
+        for one in self.members:
+            if one.target.kind == "service":
+                found[one.service] = (*found.get(one.service, ()), int(one.name.rpartition("-")[2]))
+        return found
+
     def prober(self, host: Host, layout: Layout, redis_password: str, timeout: float = 3) -> Prober:
         """A prober for these instances."""
         binaries = Path(self.postgres_bin) if self.postgres_bin else None
         edge = (self.edge_address, layout.trust)
         return Prober(
-            host, postgres_bin=binaries, redis_password=redis_password, edge=edge, guard=layout.guard, timeout=timeout
+            host,
+            postgres_bin=binaries,
+            redis_password=redis_password,
+            edge=edge,
+            guard=layout.guard,
+            switch=layout.switch,
+            timeout=timeout,
         )
 
 

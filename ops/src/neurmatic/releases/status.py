@@ -6,7 +6,9 @@ from typing import Any
 
 from neurmatic.hosts.base import Host
 from neurmatic.probes.health import Health
+from neurmatic.releases import switch
 from neurmatic.releases.running import RunningSet, read
+from neurmatic.render.maintenance import Closed
 from neurmatic.runtimes.base import Running, Runtime
 from neurmatic.stack.layout import Layout
 
@@ -33,13 +35,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Status:
-    """The whole stack."""
+    """The whole stack; `maintenance` is None while the edge is open to everybody."""
 
     stack: str
     environment: str
     url: str
     release: str
     services: tuple[Row, ...]
+    maintenance: Closed | None = None
 
     @property
     def ok(self) -> bool:
@@ -60,9 +63,8 @@ def look(host: Host, layout: Layout, runtime: Runtime, redis_password: str) -> S
         asked = pool.submit(prober.probe_all, targets)
         states = runtime.inspect([member.name for member in running.members])
         health = asked.result()
-    return Status(
-        running.stack, running.environment, running.url, running.release, tuple(_rows(host, running, states, health))
-    )
+    rows = tuple(_rows(host, running, states, health))
+    return Status(running.stack, running.environment, running.url, running.release, rows, switch.closed(host, layout))
 
 
 def _rows(host: Host, running: RunningSet, states: dict[str, Running], health: dict[str, Health]) -> list[Row]:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from neurmatic.probes.ledger import percentile
+from neurmatic.render.maintenance import CLOSED
 
 FROM_CACHE = ("HIT", "STALE", "UPDATING")
 """What X-Cache says of an answer that no service was waited for."""
@@ -18,11 +19,12 @@ _BETWEEN_ADDRESSES = re.compile(r", | : ")
 
 @dataclass(frozen=True)
 class Refusals:
-    """Requests that the edge refused, by the limit that did: the rate, the connections, or a credential limit by its name."""
+    """Requests that the edge refused, by what did: the rate, the connections, a credential limit by its name, or maintenance."""
 
     rate: int
     connections: int
     credentials: dict[str, int]
+    maintenance: int = 0
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,8 @@ def figures(lines: Iterable[str], now: datetime) -> Traffic | None:
         refused=Refusals(
             sum(one.get("rate") == "REJECTED" for one in requests),
             sum(one.get("connections") == "REJECTED" for one in requests),
-            _counted(one["refused"] for one in requests if one.get("refused")),
+            _counted(one["refused"] for one in requests if one.get("refused") not in (None, "", CLOSED)),
+            sum(one.get("refused") == CLOSED for one in requests),
         ),
         retried=sum(len(addresses) > 1 for addresses in asked),
         answered=_counted(addresses[-1] for addresses in asked),

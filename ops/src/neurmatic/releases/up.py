@@ -1,15 +1,16 @@
 """`up`: make exactly this stack run. `_apply` is the order of events; any step may be cut off, and repeated."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from neurmatic.errors import CommandError, ConfigurationError, NeurmaticError
 from neurmatic.hosts.base import Host
-from neurmatic.releases import members, running
+from neurmatic.releases import members, migrations, running
 from neurmatic.releases import release as releases
 from neurmatic.releases.certificate import LOCAL, moment
 from neurmatic.releases.certificates import Certificates
+from neurmatic.releases.deployed import read_deployed, save_deployed
 from neurmatic.releases.edge import Edge
 from neurmatic.releases.events import EventLog, actor
 from neurmatic.releases.facts import Desired, check_commands, check_ports, desired, gather, write_mark
@@ -37,6 +38,7 @@ class Up:
     Args:
         user: the account that runs everything; None when the tool itself isn't root.
         tool: the command line by which the stack's timers call the tool for it.
+        chosen: the release to run; empty: the one that the project's files make.
     """
 
     host: Host
@@ -45,6 +47,7 @@ class Up:
     reporter: Reporter
     user: str | None
     tool: tuple[str, ...] = ()
+    chosen: str = ""
 
     def __post_init__(self) -> None:
         self.runtime = Supervisor(self.host, self.layout)
@@ -57,27 +60,38 @@ class Up:
         Raises:
             NeurmaticError: what failed, what its log says, and what to do next. What ran before goes on running.
         """
-        self._check()
+        self.check()
         with self.host.locked(self.layout.lock, f"neurmatic up by {actor()}"):
-            prepare_state(self.host, self.layout, self.user)
-            if done := settle_swap(self.host, self.layout):
-                self.reporter.say(done)
-            with self.events.recorded("up", release=self.release, environment=self.stack.environment):
-                self._prepare()
-                plan = self._plan()
-                running.save(self.host, self.layout, self.running)
-                self._apply(plan)
-                return plan
+            return self.converge()
+
+    def converge(self) -> Plan:
+        """What `up` does, for whoever has had it checked and holds the stack's lock."""
+        prepare_state(self.host, self.layout, self.user)
+        self.runtime.clear()
+        if done := settle_swap(self.host, self.layout):
+            self.reporter.say(done)
+        with self.events.recorded("up", release=self.release, environment=self.stack.environment):
+            self.prepare()
+            plan = self._plan()
+            running.save(self.host, self.layout, self.running)
+            self._apply(plan)
+            self._note_release()
+            return plan
+
+    def _note_release(self) -> None:
+        deployed = read_deployed(self.host, self.layout)
+        if deployed.release != self.release:
+            save_deployed(self.host, self.layout, deployed.serving(self.release, held=bool(self.chosen)))
 
     def preview(self) -> Plan:
-        """What `up` would do; changes nothing."""
-        self._check()
+        """What `up` would do to a stack whose release stays, or has no room for two; changes nothing."""
+        self.check()
         self._desire(imagined_secrets(self.host, self.layout, self.stack))
         return self._plan()
 
     def preview_files(self) -> dict[str, Files]:
         """Every file that `up` would write, by instance, with secrets that say that they are secret."""
-        self._check()
+        self.check()
         self._desire(imagined_secrets(self.host, self.layout, self.stack, shown=True))
         return dict(self.desired.files)
 
@@ -91,31 +105,31 @@ class Up:
         if not chosen:
             known = dict.fromkeys(one.service for one in self.instances.values())
             raise ConfigurationError(f"there is no service {service!r}", f"services here: {', '.join(known)}")
-        self._check()
+        self.check()
         with self.host.locked(self.layout.lock, f"neurmatic restart by {actor()}"):
             prepare_state(self.host, self.layout, self.user)
             with self.events.recorded("restart", service=service):
-                self._prepare()
+                self.prepare()
                 self.edge.prepare(())
                 for one in chosen:
                     self._restart(Step("restart", one.name, "asked for"))
         return [one.name for one in chosen]
 
-    def _check(self) -> None:
+    def check(self) -> None:
         """Everything that can be refused before anything changes."""
         check_format(self.host, self.layout)
         check_commands(self.host, self.stack, self.layout)
         self._check_account()
         self.programs = find_programs(self.host, self.stack, self.layout)
         self.modules = find_modules(self.host)
-        self.release = releases.identify(self.host, self.stack.release, self.layout.project)
+        self.release = self.chosen or releases.identify(self.host, self.stack.release, self.layout.project)
         nginx = self.programs["nginx"]
         self.edge = Edge(self.host, self.layout, self.stack, self.runtime, nginx, self.user)
         self.certificates = Certificates(
             self.host, self.layout, self.stack, self.edge, self.events, self.reporter, self.user
         )
 
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
         secrets = ensure_secrets(self.host, self.layout, self.stack)
         self.certificates.provide()
         self._desire(secrets)
@@ -143,11 +157,11 @@ class Up:
     def _apply(self, plan: Plan) -> None:
         """Steps in their order; neighbours that start instances of one service, or timers, start together."""
         actions: dict[str, Callable[[Step], None]] = {
-            "build": self._build,
+            "build": lambda _: self.build(),
             "create": self._create,
             "supervise": lambda _: self.runtime.ensure_running(),
-            "migrate": lambda step: self._run_once(step, self.stack.release.migrate),
-            "seed": lambda step: self._run_once(step, self.stack.release.seed),
+            "migrate": lambda _: self._run_once("migrate", self.stack.release.migrate),
+            "seed": lambda _: self._run_once("seed", self.stack.release.seed),
             "restart": self._restart,
             "reload": self._reload,
             "remove": self._remove,
@@ -156,7 +170,7 @@ class Up:
         missing = {step.subject for step in plan.steps if step.verb == "start"}
         self.edge.prepare(missing)
         for name in missing:  # before runsvdir's first look, so that it takes all of them up at once
-            self._write(name)
+            self.write(name)
         steps = list(plan.steps)
         while steps:
             step = steps.pop(0)
@@ -168,12 +182,21 @@ class Up:
                 together.append(self.instances[steps.pop(0).subject])
             self._start(together)
 
-    def _build(self, step: Step) -> None:
-        self.reporter.say(f"release {step.subject}: building")
+    def build(self) -> None:
+        """Make the release of the project's files.
+
+        Raises:
+            ConfigurationError: it was chosen by its name, and is not here.
+        """
+        if self.chosen:
+            raise ConfigurationError(
+                f"release {self.chosen} is not here any more", "`neurmatic releases` lists those that are"
+            )
+        self.reporter.say(f"release {self.release}: building")
         begun = time.monotonic()
-        with self.events.recorded("build", release=step.subject):
-            releases.make(self.host, self.layout, self.stack.release, step.subject)
-        self.reporter.say(f"release {step.subject}: made in {time.monotonic() - begun:.1f} s")
+        with self.events.recorded("build", release=self.release):
+            releases.make(self.host, self.layout, self.stack.release, self.release)
+        self.reporter.say(f"release {self.release}: made in {time.monotonic() - begun:.1f} s")
 
     def _create(self, step: Step) -> None:
         self.reporter.say(f"{step.subject}: making a new cluster in {self.layout.data}/postgres")
@@ -182,20 +205,47 @@ class Up:
             cluster.create_cluster(self.host, self.layout, self.programs["postgres"], superuser, self.user)
         self.host.remove(self.layout.migrated)
 
-    def _run_once(self, step: Step, command: tuple[str, ...]) -> None:
-        """Run the release's migrations or seed; the marker is written after the last of the two."""
-        self.reporter.say(f"{step.verb}: {' '.join(command)}")
+    def migrate(self) -> None:
+        """Run the release's migrations and seed, and note that they have run.
+
+        Raises:
+            CommandError: one failed.
+        """
+        release = self.stack.release
+        for what, command in (("migrate", release.migrate), ("seed", release.seed)):
+            if command:
+                self._run_once(what, command)
+
+    def _run_once(self, what: str, command: tuple[str, ...]) -> None:
+        """Run the release's migrations or seed; that it is done is noted after the last of the two."""
+        self.reporter.say(f"{what}: {' '.join(command)}")
         self.gate.await_needs(self._first())
-        with self.events.recorded(step.verb, release=self.release):
+        with self.events.recorded(what, release=self.release):
             try:
+                self._end_earlier(what)
                 self.run_in_release(command)
             except CommandError as error:
                 raise CommandError(
-                    f"{step.verb} failed: {error}",
-                    "correct the cause and run `neurmatic up` again; what ran before goes on running",
+                    f"{what} failed: {error}",
+                    "correct the cause and run the command again; what ran before goes on running",
                 ) from error
-        if step.verb == "seed" or not self.stack.release.seed:
-            self.host.write(self.layout.migrated, self.release + "\n")
+        if what == "migrate" and self.stack.release.migrations:
+            migrations.note(self.host, self.layout, self.layout.project, self.stack.release.migrations)
+        if what == "seed" or not self.stack.release.seed:
+            before = self.host.read(self.layout.migrated) or ""
+            self.host.write(self.layout.migrated, f"{before}{self.release}\n")
+
+    def _end_earlier(self, what: str) -> None:
+        """Wait for one that goes on though its `neurmatic` was killed, and kill it in the end: two at once may do harm."""
+        until = time.monotonic() + self.stack.release.timeout
+        said = False
+        while pids := self.host.holders(self.layout.at_work):
+            if not said:
+                self.reporter.say(f"{what}: waits for process {pids[0]}, whose command was killed")
+            said = True
+            for pid in pids if time.monotonic() > until else []:
+                self.host.signal(pid, "KILL")
+            time.sleep(0.1)
 
     def run_in_release(self, command: tuple[str, ...]) -> None:
         """Run a command of the release, with the environment that its service's first instance has.
@@ -206,14 +256,23 @@ class Up:
         env = environment(self.stack, self._first(), self.release, self.secrets)
         env.pop("PORT", None)  # that port is the instance's
         workdir = self.layout.workdir(self.release, has_files=bool(self.stack.release.files))
-        # sh finds a relative program from the folder it runs in, as the services' own start does
-        argv = ["sh", "-c", 'exec "$@"', "sh", *command]
+        # sh finds a relative program from the folder it runs in, as the services' own start does; the open file says who is at work
+        argv = ["sh", "-c", 'exec 9>>"$0" && exec "$@"', str(self.layout.at_work), *command]
         self.host.run(argv, env=env, cwd=workdir, user=self.user, timeout=self.stack.release.timeout)
 
     def _first(self) -> Instance:
         return next(one for one in self.instances.values() if one.service == self.stack.release_service)
 
     def _start(self, together: list[Instance]) -> None:
+        for one in self.launch(together):
+            self.edge.let_in(one.name)
+
+    def launch(self, together: list[Instance]) -> Iterator[Instance]:
+        """Start instances at once; each is given when it is healthy and of this release.
+
+        Raises:
+            NeurmaticError: one isn't within its time, or what they need isn't there.
+        """
         self.gate.await_needs(together[0])
         begun = time.monotonic()
         for one in together:
@@ -221,7 +280,7 @@ class Up:
             self.runtime.start(one.name)
         for one in together:
             self._pass(one, begun)
-            self.edge.let_in(one.name)
+            yield one
 
     def _restart(self, step: Step) -> None:
         """Lead requests around the instance, stop it, start it, and lead them back once it is healthy."""
@@ -230,11 +289,18 @@ class Up:
         self.reporter.say(f"{one.name}: restarting, {step.why}")
         self.edge.lead_around(one, f"restarting, {step.why}")
         self.runtime.stop(one.name, grace=members.stop_timeout(self.stack, one))
-        self._write(one.name)
+        self.write(one.name)
         self._start([one])
 
+    def restart_guard(self) -> None:
+        """Start the edge's guard anew with the files that it should have; no request depends on it."""
+        self.runtime.stop("guard", grace=members.BUILT_IN_SECONDS)
+        self.write("guard")
+        self.runtime.start("guard")  # whatever it is to watch may come later
+        self._pass(self.instances["guard"], time.monotonic())
+
     def _reload(self, step: Step) -> None:
-        self._write(step.subject)
+        self.write(step.subject)
         self.edge.check()
         self.edge.reload()
         self._pass(self.instances[step.subject], time.monotonic())
@@ -266,7 +332,8 @@ class Up:
         self.reporter.say(f"{one.name}: healthy after {seconds:.1f} s")
         self.events.write("start", "done", instance=one.name, duration_s=round(seconds, 3))
 
-    def _write(self, name: str) -> None:
+    def write(self, name: str) -> None:
+        """Bring an instance's files to what they should be."""
         write_instance(self.host, self.layout, name, self.desired.files[name], self.user)
 
     def _prepare_folders(self, one: Instance) -> None:

@@ -8,6 +8,7 @@ from neurmatic.stack.cors import Cors
 from neurmatic.stack.failover import Failover
 from neurmatic.stack.headers import Headers
 from neurmatic.stack.limits import Limits
+from neurmatic.stack.maintenance import Maintenance
 from neurmatic.stack.section import Port, Seconds, Section, UrlPath
 from neurmatic.stack.trusted import Trusted
 from neurmatic.stack.websocket import Websocket
@@ -53,6 +54,7 @@ class Edge(Section):
     websocket: Websocket = Field(default_factory=Websocket, description="Connections that stay open.")
     trusted: Trusted = Field(default_factory=Trusted, description="Who may name the client.")
     failover: Failover = Field(default_factory=Failover, description="When an instance gets no requests.")
+    maintenance: Maintenance = Field(default_factory=Maintenance, description="What is said while it is closed.")
 
     @property
     def low_ports(self) -> bool:

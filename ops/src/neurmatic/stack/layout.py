@@ -29,6 +29,11 @@ class Layout:
         return self.state / "running.json"
 
     @property
+    def deployed(self) -> Path:
+        """Which release serves, where its instances are, and which ones served before it."""
+        return self.state / "deployed.json"
+
+    @property
     def events(self) -> Path:
         return self.state / "events.jsonl"
 
@@ -55,8 +60,13 @@ class Layout:
 
     @property
     def migrated(self) -> Path:
-        """Names the release whose migrations ran last; lies with the data because it is about the data."""
+        """Names the releases whose migrations have run; lies with the data because it is about the data."""
         return self.data / "migrated"
+
+    @property
+    def migrations(self) -> Path:
+        """Digests of the migrations that ran, by path; with the data for the same reason."""
+        return self.data / "migrations.json"
 
     @property
     def logs(self) -> Path:
@@ -66,6 +76,11 @@ class Layout:
     def run(self) -> Path:
         """Process ids and temporary files of the servers."""
         return self.state / "run"
+
+    @property
+    def at_work(self) -> Path:
+        """Held open by a command of the release, such as its migrations, for as long as it runs."""
+        return self.run / "at-work"
 
     @property
     def upstreams(self) -> Path:
@@ -103,6 +118,16 @@ class Layout:
     def stapling(self) -> Path:
         """What nginx is told of OCSP; it depends on the certificate, not on the stack."""
         return self.tls / "stapling.conf"
+
+    @property
+    def maintenance(self) -> Path:
+        """What `neurmatic maintenance` writes and nginx reads: the switch, and what is answered while it is closed."""
+        return self.state / "maintenance"
+
+    @property
+    def switch(self) -> Path:
+        """Whether the edge is closed, for whom, and since when."""
+        return self.maintenance / "switch.conf"
 
     @property
     def acme(self) -> Path:

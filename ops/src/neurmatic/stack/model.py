@@ -1,12 +1,14 @@
 """The whole stack: its sections, what they must satisfy together, and the instances that follow from them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated
 
 from pydantic import Field, model_validator
 
 from neurmatic.stack.backup import Backup
 from neurmatic.stack.checks import Checks
+from neurmatic.stack.containers import Containers
+from neurmatic.stack.deploy import Deploy
 from neurmatic.stack.edge import Edge
 from neurmatic.stack.identity import Identity
 from neurmatic.stack.instance import BUILT_IN, Instance
@@ -27,6 +29,7 @@ class Stack(Section):
 
     identity: Identity = Field(alias="stack", description="Name and public host.")
     release: Release = Field(default_factory=Release, description="How a version is made.")
+    deploy: Deploy = Field(default_factory=Deploy, description="How a release goes live, and how many are kept.")
     edge: Edge = Field(default_factory=Edge, description="nginx.")
     tls: Tls = Field(default_factory=Tls, description="The edge's certificate.")
     site: Site | None = Field(default=None, description="Static files.")
@@ -37,6 +40,7 @@ class Stack(Section):
     redis: Redis | None = Field(default=None, description="Memory for what can be rebuilt.")
     backup: Backup | None = Field(default=None, description="What is kept of the database.")
     secrets: Secrets = Field(default_factory=Secrets, description="Names of secret variables.")
+    containers: Containers | None = Field(default=None, description="The same stack as containers.")
     watch: Watch = Field(default_factory=Watch, description="When the machine counts as not well.")
     checks: Checks = Field(default_factory=Checks, description="Requests that the readiness checks make.")
 
@@ -77,11 +81,19 @@ class Stack(Section):
                 found.append(Instance("redis", "redis", "redis", 1, self.redis.port))
             else:
                 one = self.services[service]
-                found += [
-                    Instance(f"{service}-{n}", service, "service", n, one.port(n)) for n in range(1, one.instances + 1)
-                ]
+                found += [Instance(f"{service}-{n}", service, "service", n, one.port(n)) for n in one.numbers]
         found += [Instance(timer.name, timer.name, "timer", 1, None) for timer in self.timers()]
         return tuple(found)
+
+    def placed(self, numbers: Mapping[str, tuple[int, ...]]) -> "Stack":
+        """The same stack with these services' instances at these numbers."""
+        moved = {name: one.numbered(numbers[name]) if name in numbers else one for name, one in self.services.items()}
+        return self.replace(services=moved)
+
+    def parts(self) -> dict[str, int]:
+        """How many instances of each service run as containers: the site is one of its own there."""
+        built_in = ("edge", *(name for name in ("postgres", "redis", "site") if getattr(self, name)))
+        return dict.fromkeys(built_in, 1) | {name: one.instances for name, one in self.services.items()}
 
     def routed(self) -> dict[str, Service]:
         """Services that the edge sends requests to."""
@@ -131,11 +143,19 @@ class Stack(Section):
             *self.tls.problems(self.identity.host),
             *(["backup: there is no [postgres] to keep anything of"] if self.backup and not self.postgres else []),
             *(self.backup.problems() if self.backup else ()),
+            *(self._container_problems(self.containers) if self.containers else ()),
         ]
         if problems:
             raise ValueError("; ".join(problems))
         self.start_order()
         return self
+
+    def _container_problems(self, containers: Containers) -> Iterator[str]:
+        yield from containers.problems(self.parts(), self.postgres, self.redis)
+        if "site" in self.services:
+            yield "services.site: among containers the name belongs to the site's files; choose another"
+        if self.edge.static:
+            yield "edge.static: the edge's container has no files of the application; serve them by the site or a service"
 
     def _name_problems(self) -> Iterator[str]:
         known = {*self.services, *(name for name in ("postgres", "redis") if getattr(self, name))}

@@ -1,8 +1,16 @@
 """[release]: how a version of the application is made, from files of the project to a folder of its own."""
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
 
 from neurmatic.stack.section import Commands, Name, Section, Words
+
+
+def _inside(pattern: str) -> str:
+    if pattern.startswith("/") or ".." in pattern.split("/") or "**" in pattern or not pattern.strip("/"):
+        raise ValueError("must be a path or pattern below the project, without .. and **")
+    return pattern
 
 
 class Release(Section):
@@ -21,6 +29,11 @@ class Release(Section):
     )
     migrate: Words = Field(
         default=(), description="Command run once per release, before its first request, with `service`'s environment."
+    )
+    migrations: Annotated[str, AfterValidator(_inside)] | None = Field(
+        default=None,
+        description="Where the SQL files that `migrate` runs lie in the project, such as `migrations/*.sql`; they are read before they run "
+        "and refused if they lock tables for long or break the release before: see `neurmatic migrations --help`.",
     )
     seed: Words = Field(
         default=(), description="Command run after `migrate`, once per release: content that a new stack starts with."

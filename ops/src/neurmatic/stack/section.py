@@ -1,5 +1,6 @@
 """What every section of the stack file has in common: frozen, strict, and documented by its own fields."""
 
+from ipaddress import ip_network
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -42,9 +43,17 @@ def port_range(ports: str) -> tuple[int, int]:
     return int(first), int(last or first)
 
 
+def _network(value: str) -> str:
+    if "%" in value:
+        raise ValueError(f"{value!r} names an interface; an address alone is meant")
+    ip_network(value)
+    return value
+
+
 Port = Annotated[int, Field(ge=1, le=HIGHEST_PORT)]
 PortPool = Annotated[str, Field(pattern=r"^\d{1,5}(-\d{1,5})?$"), AfterValidator(_ordered)]
 Size = Annotated[str, Field(pattern=r"^[1-9]\d*(kB|MB|GB)$")]
+Network = Annotated[str, AfterValidator(_network)]
 Seconds = Annotated[float, Field(ge=0, le=86400)]
 Words = Annotated[tuple[str, ...], Field(strict=False)]
 Command = Annotated[tuple[str, ...], Field(strict=False, min_length=1)]

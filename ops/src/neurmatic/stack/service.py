@@ -1,10 +1,12 @@
 """[services.NAME]: one process of the application, in one or more instances."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from neurmatic.stack.section import Command, Name, PortPool, Seconds, Section, UrlPath, VariableName, Words, port_range
+
+MOST_INSTANCES = 64
 
 
 class Health(Section):
@@ -19,7 +21,7 @@ class Service(Section):
     """One process of the application: any command; an HTTP service listens on $PORT at 127.0.0.1."""
 
     command: Command = Field(description="Program and arguments, no shell. `$PORT` and `$INSTANCE` are filled in.")
-    instances: int = Field(default=1, ge=1, le=64, description="How many run side by side.")
+    instances: int = Field(default=1, ge=1, le=MOST_INSTANCES, description="How many run side by side.")
     ports: PortPool | None = Field(
         default=None, description="Pool from which instances get their ports, such as 8100-8115; without it: no HTTP."
     )
@@ -35,6 +37,27 @@ class Service(Section):
     drain: Seconds = Field(default=2, description="Seconds an instance goes on serving, not ready, after SIGTERM.")
     stop_timeout: Seconds = Field(default=30, description="Seconds from SIGTERM until SIGKILL.")
     pool_size: int = Field(default=5, ge=1, le=500, description="Database connections that one instance may hold.")
+
+    _numbers: tuple[int, ...] | None = PrivateAttr(None)
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Numbers of its instances: from 1, or where the last deploy put them."""
+        return tuple(range(1, self.instances + 1)) if self._numbers is None else self._numbers
+
+    def numbered(self, numbers: tuple[int, ...]) -> Self:
+        """The same service with its instances at these numbers."""
+        placed = self.replace(instances=len(numbers))
+        placed._numbers = numbers  # noqa: SLF001  its own class
+        return placed
+
+    @property
+    def half(self) -> int:
+        """Instances that one release may have, so that a second one fits beside it into the pool of ports."""
+        if not self.ports:
+            return MOST_INSTANCES
+        first, last = port_range(self.ports)
+        return (last - first + 1) // 2
 
     def port(self, number: int) -> int | None:
         """Port of the instance with this number, from 1; None for a service without HTTP."""

@@ -18,6 +18,8 @@ class Answers:
     static: str | None
     worker: list[str]
     migrate: list[str]
+    files: list[str]
+    build: list[list[str]]
     base: int
 
 
@@ -30,6 +32,9 @@ def _head(answers: Answers) -> str:
     port = {name: answers.base + offset for name, offset in OFFSETS.items()}
     example = '["./manage.py", "migrate"]'
     migrate = f"migrate = {_list(answers.migrate)}" if answers.migrate else f"# migrate = {example}"
+    files = f"files = {_list(answers.files)}" if answers.files else '# files = ["app", "requirements.txt"]'
+    commands = '[["python3", "-m", "venv", "venv"], ["venv/bin/pip", "install", "-r", "requirements.txt"]]'
+    build = f"build = {json.dumps(answers.build)}" if answers.build else f"# build = {commands}"
     return f"""\
 # The stack of {answers.name}: what `neurmatic up` runs.
 # `neurmatic config` shows the effective result, `neurmatic plan` what `up` would change,
@@ -41,6 +46,10 @@ name = {json.dumps(answers.name)}
 host = "localhost"
 
 [release]
+# Each version of these files is a release: copied to a folder of its own, built there, kept for `neurmatic rollback`.
+# Without them the services run in this folder, and there is nothing to go back to.
+{files}
+{build}
 # Run once per release, before its first request, with the environment of the first service below.
 {migrate}
 

@@ -3,12 +3,11 @@
 import tomllib
 from functools import cache
 from importlib.resources import files
-from ipaddress import ip_network
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, Field
 
-from neurmatic.stack.section import Section
+from neurmatic.stack.section import Network, Section
 from neurmatic.stack.suggestion import suggestion
 
 
@@ -28,11 +27,6 @@ def cdns() -> dict[str, Cdn]:
     return {name: Cdn(**one) for name, one in tomllib.loads(text).items()}
 
 
-def _network(value: str) -> str:
-    ip_network(value)
-    return value
-
-
 def _known(name: str) -> str:
     if name not in cdns():
         raise ValueError(f"there is no list of that name{suggestion(name, list(cdns()))}")
@@ -45,7 +39,7 @@ class Trusted(Section):
     cdn: Annotated[str, AfterValidator(_known)] | None = Field(
         default=None, description="A CDN whose published addresses are trusted: `cloudflare`."
     )
-    networks: Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], Field(strict=False)] = Field(
+    networks: Annotated[tuple[Network, ...], Field(strict=False)] = Field(
         default=(), description="Networks of one's own proxies, such as 10.0.0.0/8."
     )
     header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")] | None = Field(

@@ -1,5 +1,6 @@
 """Restore: into a new database, and in place; a bad dump leaves the live database as it was."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from neurmatic.backups import logical, swap
@@ -97,8 +98,8 @@ def _statistics(server: Address, evidence: Evidence) -> None:
 def _in_place(copy: Rehearsal, setting: Setting, name: str, then: Contents, evidence: Evidence) -> None:
     told: list[Loss] = []
 
-    def agree(loss: Loss) -> bool:
-        told.append(loss)
+    def agree(loss: Callable[[], Loss]) -> bool:
+        told.append(loss())
         return True
 
     carry_out(setting, choose(setting, Request(name)), agree)

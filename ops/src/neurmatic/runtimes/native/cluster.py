@@ -6,25 +6,12 @@ from pathlib import Path
 
 from neurmatic.errors import NeurmaticError
 from neurmatic.hosts.base import Host
+from neurmatic.render.postgres import ROLE_AND_DATABASE
 from neurmatic.stack.layout import Layout
 from neurmatic.stack.postgres import Postgres
 from neurmatic.stack.secret import Secret
 
 SUPERUSER = "postgres"
-
-# The last line: a checkpointer that was started while the server recovered sleeps for five minutes before it looks at
-# archive_timeout for the first time; a checkpoint wakes it.
-# \getenv and :'name' keep the password out of arguments; %L quotes it.
-_ROLE_AND_DATABASE = r"""
-\set ON_ERROR_STOP on
-\getenv app_password APP_PASSWORD
-SELECT format('CREATE ROLE %I LOGIN', :'app_user')
- WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'app_user') \gexec
-SELECT format('ALTER ROLE %I PASSWORD %L', :'app_user', :'app_password') \gexec
-SELECT format('CREATE DATABASE %I OWNER %I', :'app_database', :'app_user')
- WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'app_database') \gexec
-CHECKPOINT;
-"""
 
 
 def cluster_exists(host: Host, layout: Layout) -> bool:
@@ -60,6 +47,22 @@ def create_cluster(host: Host, layout: Layout, postgres_program: str, password: 
     host.rename(unfinished, layout.data / "postgres")
 
 
+def ask(host: Host, postgres: Postgres, program: str, superuser: Secret, query: str) -> str:
+    """The answer of the application's database to a query, as text; read only."""
+    said = host.run(
+        [
+            str(Path(program).with_name("psql")),
+            *("--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--host", "127.0.0.1"),
+            *("--port", str(postgres.port), "--username", SUPERUSER, "--dbname", postgres.database),
+        ],
+        env={"PGPASSWORD": superuser.reveal(), "PGOPTIONS": "-c default_transaction_read_only=on", "LANG": "C.UTF-8"},
+        cwd=Path("/"),
+        stdin=query,
+        timeout=30,
+    )
+    return said.out.strip()
+
+
 def ensure_database(host: Host, postgres: Postgres, program: str, superuser: Secret, password: Secret) -> None:
     """Make the application's role and database where they are missing, and set the role's password."""
     variables = {"app_user": postgres.user, "app_database": postgres.database}
@@ -72,6 +75,6 @@ def ensure_database(host: Host, postgres: Postgres, program: str, superuser: Sec
         ],
         env={"PGPASSWORD": superuser.reveal(), "APP_PASSWORD": password.reveal(), "LANG": "C.UTF-8"},
         cwd=Path("/"),
-        stdin=_ROLE_AND_DATABASE,
+        stdin=ROLE_AND_DATABASE,
         timeout=30,
     )

@@ -171,9 +171,18 @@ class Supervisor:
         gone = folder.with_name(f".{name}.gone")
         self.host.remove(gone)
         self.host.rename(folder, gone)  # first, so that runsvdir doesn't start what is about to end
-        self.host.run(["sv", "exit", str(gone)], check=False)
-        self._wait_until(lambda: not self.host.holders(gone / "supervise" / "lock"))  # until then it writes there
-        self.host.remove(gone)
+        self._remove(gone)
+
+    def clear(self) -> None:
+        """Remove what was half made or half forgotten when a command was killed; runsvdir passes over such names."""
+        for name in self.host.names(self.layout.services):
+            if name.startswith("."):
+                self._remove(self.layout.service(name))
+
+    def _remove(self, folder: Path) -> None:
+        self.host.run(["sv", "exit", str(folder)], check=False)
+        self._wait_until(lambda: not self.host.holders(folder / "supervise" / "lock"))  # until then it writes there
+        self.host.remove(folder)
 
     def shut_down(self) -> None:
         """End runsvdir and every runsv; every instance must be stopped before."""

@@ -1,0 +1,67 @@
+"""Bring a release live without dropping a request: the one that the project's files make, or an earlier one by its name.
+
+Its instances start beside those that serve, after its migrations; when each is ready and says that it is of this release, nginx switches
+to all of them at once; the old ones drain and end. Constant load through the edge runs all the while, and what became of it is said
+and kept in the event. Whatever fails, or is cut off, before or after the switch: the release before serves as it did, and the same
+command can be run again.
+
+Exit code 0 when the release serves, 1 when it doesn't and the one before does, 2 usage or configuration.
+"""
+
+import argparse
+import json
+from dataclasses import asdict
+from functools import partial
+
+from neurmatic.cli.loaded import load_stack, prepare_up
+from neurmatic.releases.deploy import clear, known, roll, summary
+from neurmatic.releases.deployed import read_deployed
+from neurmatic.releases.project import Quiet
+from neurmatic.releases.rollout import Choice
+from neurmatic.releases.up import Up
+
+WAIT = 600
+"""Seconds that a deploy waits for a backup that is being made already."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "version",
+        nargs="?",
+        default="",
+        metavar="VERSION",
+        help="a release that is here (default: the project's files)",
+    )
+    add("--probe", action="append", default=[], metavar="URL", help="send the load there instead; may be repeated")
+    add("--no-backup", action="store_true", help="don't back up first; the event says so")
+    add("--json", action="store_true", help="print the result as JSON, and no progress")
+
+
+def run(args: argparse.Namespace) -> int:
+    up = prepare_up(args, place=False)
+    if args.json:
+        up.reporter = Quiet()
+    release = known(up.host, up.layout, read_deployed(up.host, up.layout), args.version) if args.version else ""
+    first = None if args.no_backup or not up.stack.deploy.backup or not up.stack.backup else partial(_back_up, up)
+    choice = Choice(release, probes=tuple(args.probe), first=first)
+    outcome = roll(up, load_stack(args).stack, choice, "deploy")
+    clear(up.host, up.layout, up.stack.deploy, up.reporter)
+    print(json.dumps(asdict(outcome), indent=2) if args.json else "\n".join(summary(outcome, "deploy")))
+    return 0
+
+
+def _back_up(up: Up) -> None:
+    """Make a base backup, incremental where there is a full one, and prove it by restoring it."""
+    from neurmatic.backups.catalog import chosen, listed  # noqa: PLC0415  for stacks with backups
+    from neurmatic.backups.proof import verify_on_record  # noqa: PLC0415  as above
+    from neurmatic.backups.run import alone  # noqa: PLC0415  as above
+    from neurmatic.backups.run import run as make  # noqa: PLC0415  as above
+    from neurmatic.backups.setting import setting_of  # noqa: PLC0415  as above
+
+    setting = setting_of(up)
+    store = setting.stores[0]
+    made = make(setting, ["physical"], (store,), WAIT)
+    with alone(setting, "deploy", WAIT):
+        proof = verify_on_record(setting, chosen(listed([store]), made[0].id))
+    up.reporter.say(f"{made[0].id} is proven: {proof.rows} rows, restored in {proof.restore_s:.1f} s")

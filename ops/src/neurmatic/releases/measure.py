@@ -1,0 +1,129 @@
+"""What clients notice while something is being changed: constant load through the edge, every request of it accounted for."""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from neurmatic.probes.ledger import Ledger, summarize
+from neurmatic.probes.load import Background, Load
+from neurmatic.releases import members
+from neurmatic.stack.layout import Layout
+from neurmatic.stack.model import Stack
+
+MOST_SECONDS = 1800
+TIMEOUT = 5.0
+"""Seconds after which a request counts as failed: no browser's user waits longer."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Requests that were due while it was measured; milliseconds without a good answer, of the URL where it was longest."""
+
+    requests: int
+    failed: int
+    longest_gap_ms: float
+    p99_ms: float | None
+    words: str
+
+    def as_text(self) -> str:
+        """One line for the operator."""
+        if not self.requests:
+            return "nothing was measured: the edge answers no path that is known to be well; name one with --probe"
+        words = f" ({self.words})" if self.failed else ""
+        return f"{self.requests} requests, {self.failed} failed{words}, longest gap {self.longest_gap_ms:.0f} ms"
+
+    def as_json(self) -> dict[str, Any]:
+        """For the event and for machines."""
+        return asdict(self)
+
+
+def targets(stack: Stack, layout: Layout, probes: tuple[str, ...], rate: float) -> list[Load]:
+    """The loads that are sent: to these URLs, else to the stack's front page and its services' readiness, through its edge."""
+    ready = [
+        service.health.ready
+        for service in stack.routed().values()
+        if any(service.health.ready.startswith(route) for route in service.routes)
+    ]
+    own = [stack.url + path for path in dict.fromkeys((*(["/"] if stack.site else []), *ready))]
+    return [_load(url, rate, stack, layout) for url in probes or own]
+
+
+def _load(url: str, rate: float, stack: Stack, layout: Layout) -> Load:
+    is_ours = url.startswith(f"{stack.url}/")
+    return Load(
+        url,
+        rate=rate,
+        seconds=MOST_SECONDS,
+        timeout=TIMEOUT,
+        ca=layout.trust if is_ours else None,
+        address=members.edge_address(stack) if is_ours else None,
+    )
+
+
+class Measurement:
+    """Loads that run from `with` to the end of its block."""
+
+    def __init__(self, loads: list[Load]) -> None:
+        self._loads = [Background(load) for load in loads]
+        self._running = ExitStack()
+
+    def __enter__(self) -> Self:
+        for one in self._loads:
+            self._running.enter_context(one)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._running.__exit__(kind, error, trace)
+
+    @property
+    def failed(self) -> int:
+        """Requests that failed so far."""
+        return sum(one.progress.failed for one in self._loads)
+
+    def settle(self) -> None:
+        """Wait for what is in flight now, TIMEOUT at most: a server that answers nothing shows only then."""
+        for one in self._loads:
+            one.settle()
+
+    def stop(self) -> Measured:
+        """Send no more; what became of all that was sent."""
+        ledgers = [one.stop() for one in self._loads]
+        summaries = [summarize(one) for one in ledgers]
+        return Measured(
+            requests=sum(one.due for one in summaries),
+            failed=sum(one.due - one.good for one in summaries),
+            longest_gap_ms=max((one.longest_gap_ms for one in summaries), default=0.0),
+            p99_ms=max((ms for one in summaries if (ms := one.latency_ms["p99"]) is not None), default=None),
+            words=", ".join(dict.fromkeys(word for one in ledgers for word in _words(one))),
+        )
+
+
+def _words(ledger: Ledger) -> Iterator[str]:
+    return (str(entry) for entry in ledger.failed[:3])
+
+
+class Phases:
+    """Seconds that each phase took, in their order."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._begun = time.monotonic()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the begin."""
+        return time.monotonic() - self._begun
+
+    @contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        """Measure one phase, however it ends."""
+        begun = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(time.monotonic() - begun, 3)
