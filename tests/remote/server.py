@@ -96,7 +96,8 @@ class Server:
     def _prepare(self):
         """What whoever made the server has done: the operator's key, the accounts, the name service."""
         shutil.copy("/etc/resolv.conf", self.root / "etc/resolv.conf")
-        (self.root / "etc/hosts").write_text(f"127.0.0.1 localhost {NAME}\n127.0.0.1 pypi.org files.pythonhosted.org\n")
+        (self.root / "etc/hosts").write_text(f"127.0.0.1 localhost {NAME}\n")
+        (self.root / "etc/pip.conf").write_text("[global]\nindex-url = http://127.0.0.1:9/\n")  # nobody is there
         (self.root / "etc/ssh/sshd_config").write_text(SSHD.format(port=self.port))
         (self.root / "run/sshd").mkdir(exist_ok=True)
         for user in ("deployer", "plain"):

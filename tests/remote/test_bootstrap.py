@@ -13,7 +13,7 @@ def test_one_command_makes_a_fresh_server_ready_with_no_package_index_there(boot
     assert "next: neurmatic -H server up" in done.stdout
     assert server.ssh("neurmatic", "--version").startswith("neurmatic ")
     assert server.path("/usr/lib/nginx/modules/ngx_http_lua_module.so").exists()
-    assert "127.0.0.1 pypi.org" in server.path("/etc/hosts").read_text(), "or this test shows less than it says"
+    assert "127.0.0.1:9" in server.path("/etc/pip.conf").read_text(), "or this test shows less than it says"
     # The accounts that services run as can read it.
     script = "import neurmatic.guard, sys; print(sys.prefix)"
     python = server.ssh("readlink", "-f", "/usr/local/bin/neurmatic").strip().replace("/bin/neurmatic", "/bin/python")
