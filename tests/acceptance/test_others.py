@@ -81,9 +81,9 @@ def test_an_application_from_npm(theirs):
     assert ask(stack, "/") == "one"
     package.write_text(package.read_text().replace("14.1.0", "14.1.1"))
     page.write_text("two")
-    rolled(stack, "/-/versions.json", "deploy")
+    rolled(stack, "/", "deploy")
     assert ask(stack, "/") == "two"
     stack.run("scale", "app=4")
-    rolled(stack, "/-/versions.json", "rollback")
+    rolled(stack, "/", "rollback")
     assert ask(stack, "/") == "one"
     assert len([name for name in stack.status() if name.startswith("app-")]) == 4

@@ -70,7 +70,7 @@ def test_scaling_up_and_down_under_load(stack, load):
 
 def test_status_json_has_the_promised_keys(stack):
     status = json.loads(stack.run("status", "--json"))
-    assert list(status) == ["stack", "environment", "url", "release", "services"]
+    assert list(status) == ["stack", "environment", "url", "release", "services", "maintenance"]
     keys = {"service", "instance", "state", "health", "version", "address", "pid", "memory_bytes", "restarts"}
     assert all(keys <= set(row) for row in status["services"])
 
