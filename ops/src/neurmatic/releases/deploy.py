@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 from neurmatic.errors import ConfigurationError
 from neurmatic.hosts.base import Host
-from neurmatic.releases.deployed import Deployed, read_deployed, save_deployed
+from neurmatic.releases.deployed import Deployed, check_deployed, read_deployed, save_deployed
 from neurmatic.releases.events import actor
 from neurmatic.releases.keeping import Made, made, to_remove
-from neurmatic.releases.project import Reporter, check_format, prepare_state
+from neurmatic.releases.project import Reporter, prepare_state
 from neurmatic.releases.release import COMPLETE
 from neurmatic.releases.rollout import Choice, Outcome, Rollout
 from neurmatic.releases.swapping import settle_swap
@@ -31,9 +31,7 @@ def roll(up: Up, described: Stack, choice: Choice, action: str) -> Outcome:
     Raises:
         NeurmaticError: it isn't live, and the release before serves as it did.
     """
-    check_format(up.host, up.layout)
-    if not read_deployed(up.host, up.layout).release:
-        raise ConfigurationError("nothing is deployed here", "`neurmatic up` starts the stack")
+    check_deployed(up.host, up.layout)
     with ExitStack() as late, up.host.locked(up.layout.lock, f"neurmatic {action} by {actor()}"):
         prepare_state(up.host, up.layout, up.user)
         up.runtime.clear()

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 from neurmatic.errors import ConfigurationError
 from neurmatic.hosts.base import Host
+from neurmatic.releases.project import check_format
 from neurmatic.stack.layout import Layout
 from neurmatic.stack.model import Stack
 
@@ -77,6 +78,13 @@ def read_deployed(host: Host, layout: Layout) -> Deployed:
         return Deployed()
     data = json.loads(text)
     return Deployed(**data | {"history": tuple(data["history"])})
+
+
+def check_deployed(host: Host, layout: Layout) -> None:
+    """Raises ConfigurationError where nothing was ever deployed, or another version of the tool laid out the state."""
+    check_format(host, layout)
+    if not read_deployed(host, layout).release:
+        raise ConfigurationError("nothing is deployed here", "`neurmatic up` starts the stack")
 
 
 def save_deployed(host: Host, layout: Layout, deployed: Deployed) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from neurmatic.errors import ConfigurationError
 from neurmatic.releases import release as releases
-from neurmatic.releases import running
+from neurmatic.releases import running, schema
 from neurmatic.releases.deployed import beside, placed, read_deployed, standing
 from neurmatic.releases.plan import SERVING, Step
 from neurmatic.releases.up import Up
@@ -81,7 +81,7 @@ def ahead(up: Up, described: Stack, *, backup: bool) -> Ahead | None:
         release=up.release,
         before=before.release,
         made=releases.is_complete(up.host, up.layout, up.release),
-        migrated=up.release in (up.host.read(up.layout.migrated) or "").split(),
+        migrated=up.release in schema.order(up.host, up.layout),
         backup=backup,
         coming=[one.name for one in moved.instances() if one.kind == "service"],
         leaving=leaving,

@@ -42,12 +42,8 @@ class Measured:
 
 def targets(stack: Stack, layout: Layout, probes: tuple[str, ...], rate: float) -> list[Load]:
     """The loads that are sent: to these URLs, else to the stack's front page and its services' readiness, through its edge."""
-    ready = [
-        service.health.ready
-        for service in stack.routed().values()
-        if any(service.health.ready.startswith(route) for route in service.routes)
-    ]
-    own = [stack.url + path for path in dict.fromkeys((*(["/"] if stack.site else []), *ready))]
+    paths = (*(["/"] if stack.site else []), *members.ready_paths(stack))
+    own = [stack.url + path for path in dict.fromkeys(paths)]
     return [_load(url, rate, stack, layout) for url in probes or own]
 
 

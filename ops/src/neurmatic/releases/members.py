@@ -46,12 +46,17 @@ def target(stack: Stack, one: Instance) -> Target:
 
 def edge_path(stack: Stack) -> str:
     """A path that the edge answers: the site's front page, else the readiness of a service that is routed."""
-    ready = [
+    ready = ready_paths(stack)
+    return "/" if stack.site or not ready else ready[0]
+
+
+def ready_paths(stack: Stack) -> list[str]:
+    """Readiness of each service that can be asked for it through the edge."""
+    return [
         one.health.ready
         for one in stack.services.values()
         if any(one.health.ready.startswith(route) for route in one.routes)
     ]
-    return "/" if stack.site or not ready else ready[0]
 
 
 def start_timeout(stack: Stack, one: Instance) -> float:

@@ -2,12 +2,10 @@
 
 from dataclasses import replace
 
-from neurmatic.errors import ConfigurationError
 from neurmatic.hosts.interrupts import held_back
-from neurmatic.releases.deployed import placed, read_deployed, save_deployed, scaled
+from neurmatic.releases.deployed import check_deployed, placed, read_deployed, save_deployed, scaled
 from neurmatic.releases.events import actor
 from neurmatic.releases.measure import Measured, Measurement, targets
-from neurmatic.releases.project import check_format
 from neurmatic.releases.up import Up
 from neurmatic.stack.model import Stack
 
@@ -25,9 +23,7 @@ def scale(up: Up, described: Stack, service: str, count: int, probes: tuple[str,
     Raises:
         NeurmaticError: it has as many as before.
     """
-    check_format(up.host, up.layout)
-    if not read_deployed(up.host, up.layout).release:
-        raise ConfigurationError("nothing is deployed here", "`neurmatic up` starts the stack")
+    check_deployed(up.host, up.layout)
     with up.host.locked(up.layout.lock, f"neurmatic scale by {actor()}"):
         before = read_deployed(up.host, up.layout)
         after = scaled(described, before, service, count)

@@ -78,7 +78,7 @@ def revision(up: Up) -> str:
 
 def first_later(host: Host, layout: Layout, release: str) -> str:
     """The release whose migrations were the first to run after this one's; empty when there is none, or it isn't known."""
-    later = _later(host, layout, release)
+    later = _later(order(host, layout), release)
     return later[0] if later else ""
 
 
@@ -97,14 +97,13 @@ def gone_back(host: Host, layout: Layout, deployed: Deployed, before: tuple[str,
         before: the order before the database went back.
         release: the one whose schema it has now.
     """
-    later = before[before.index(release) + 1 :]
+    later = _later(before, release)
     host.write(layout.migrated, "".join(f"{one}\n" for one in before if one not in later))
     migrations.forget(host, layout, [file for one in later for file in deployed.migrations.get(one, ())])
 
 
-def _later(host: Host, layout: Layout, release: str) -> list[str]:
-    ran = order(host, layout)
-    return list(ran[ran.index(release) + 1 :]) if release in ran else []
+def _later(ran: tuple[str, ...], release: str) -> tuple[str, ...]:
+    return ran[ran.index(release) + 1 :] if release in ran else ()
 
 
 def way_back(host: Host, layout: Layout, deployed: Deployed, release: str) -> str:
@@ -113,9 +112,10 @@ def way_back(host: Host, layout: Layout, deployed: Deployed, release: str) -> st
     Raises:
         NoWayBackError: a release after it took away what it needs.
     """
-    if release not in order(host, layout):
+    ran = order(host, layout)
+    if release not in ran:
         return f"no migrations of {release} are known to have run on this database"
-    later = _later(host, layout, release)
+    later = _later(ran, release)
     if gone := [one for name in later for one in deployed.contracts.get(name, ())]:
         raise NoWayBackError(
             f"{release} can't run on today's schema, which lacks what it needs:\n  " + "\n  ".join(gone),
