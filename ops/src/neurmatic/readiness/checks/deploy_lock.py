@@ -31,6 +31,7 @@ def check(subject: Subject, evidence: Evidence) -> None:
             raise Refuted("a second deploy went its way beside the first")
         finally:
             host.signal(holder, "KILL", tree=True)
+        _await_release(subject, layout.lock)
         outcome = one.roll()
         evidence.note(f"after its kill -9 the next deploy brought {outcome.release} live")
 
@@ -42,3 +43,12 @@ def _holder(subject: Subject, lock: Path) -> int:
             raise Refuted("no process could hold the lock")
         time.sleep(0.05)
     return found[0]
+
+
+def _await_release(subject: Subject, lock: Path) -> None:
+    """Killing takes the kernel a moment, on a busy machine a long one; that the lock goes with its holder is the claim."""
+    until = time.monotonic() + START_SECONDS
+    while holders := subject.live.host.holders(lock):
+        if time.monotonic() > until:
+            raise Refuted(f"process {holders[0]} was killed and holds the lock still")
+        time.sleep(0.05)
