@@ -13,7 +13,7 @@ from neurmatic.releases.deployed import read_deployed
 from neurmatic.releases.down import down, purge
 from neurmatic.releases.project import Quiet
 from neurmatic.releases.up import Up
-from neurmatic.runtimes.native.supervisor import Supervisor
+from neurmatic.runtimes.choice import runtime_of
 from neurmatic.stack.layout import STATE_FORMAT, Layout
 from neurmatic.stack.model import Stack
 from neurmatic.stack.section import port_range
@@ -87,9 +87,8 @@ def settle(up: Up) -> None:
 
 def _clear(host: Host, copy: Layout) -> None:
     if host.exists(copy.format_file):
-        for name in host.names(copy.services):
-            if not name.startswith("."):
-                _wake(host, copy, name)
+        for name in runtime_of(host, copy).present():
+            _wake(host, copy, name)
         down(host, copy, Quiet())
         purge(host, copy, backups=True)
     elif host.exists(copy.state):
@@ -100,4 +99,4 @@ def _clear(host: Host, copy: Layout) -> None:
 
 def _wake(host: Host, copy: Layout, name: str) -> None:
     """A process that a killed run left suspended can't be asked to end."""
-    Supervisor(host, copy).signal(name, "CONT")
+    runtime_of(host, copy).signal(name, "CONT")

@@ -7,6 +7,7 @@ from pathlib import Path
 from neurmatic.errors import ConfigurationError
 from neurmatic.hosts.base import Host
 from neurmatic.probes.health import Prober, Target
+from neurmatic.render.places import LOOPBACK_ADDRESS
 from neurmatic.stack.layout import Layout
 
 
@@ -41,8 +42,14 @@ class RunningSet:
     postgres_bin: str
     members: tuple[Member, ...]
     control_port: int = 0
+    control_address: str = LOOPBACK_ADDRESS
     cdn: str = ""
     cdn_as_of: str = ""
+
+    @property
+    def control(self) -> str:
+        """Where the edge is asked about itself."""
+        return f"http://{self.control_address}:{self.control_port}"
 
     def numbers(self) -> dict[str, tuple[int, ...]]:
         """Numbers of the instances, by service; built-in services have none."""
@@ -63,6 +70,7 @@ class RunningSet:
             edge=edge,
             guard=layout.guard,
             switch=layout.switch,
+            is_contained=layout.contained,
             timeout=timeout,
         )
 
