@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from neurmatic.errors import CommandError, ConfigurationError
-from neurmatic.releases.images import MADE_OF, Images, release_name
+from neurmatic.releases.images import MADE_OF, Images
 from neurmatic.releases.release import COMPLETE
 from neurmatic.releases.way import Started
 from neurmatic.render.contained import Contained, archive_folders, edge_folders, render_contained, render_once
@@ -33,7 +33,6 @@ class ContainerWay:
     started: Started
     programs: Mapping[str, str] = field(default_factory=dict)
     fresh: bool = False
-    _project: dict[str, str] = field(default_factory=dict)
 
     @property
     def engine(self) -> Engine:
@@ -62,6 +61,11 @@ class ContainerWay:
         return places_in(self.started.layout, self.started.stack)
 
     def check(self) -> None:
+        one = self.started
+        self.engine.check()
+        self.programs = find_helpers(one.host, one.stack, one.layout)
+
+    def check_limits(self) -> None:
         one, containers = self.started, self.containers
         parts = {name: service.instances for name, service in one.stack.services.items()}
         parts |= {name: 1 for name in ("edge", "postgres", "redis") if name == "edge" or getattr(one.stack, name)}
@@ -69,30 +73,27 @@ class ContainerWay:
             raise ConfigurationError(
                 "; ".join(excess), "fewer instances, lower [containers.limits], or a larger host; nothing was changed"
             )
-        self.engine.check()
-        self.programs = find_helpers(one.host, one.stack, one.layout)
 
     def refresh(self) -> None:
         self.fresh = True
 
     def identify(self) -> str:
-        self._project = self.images.of_project(self.started.stack.release.version)
-        return release_name(self.started.stack.release.version, self._project)
-
-    def make(self, release: str) -> None:
-        host, folder = self.started.host, self.started.layout.release(release)
-        host.remove(folder)
-        host.make_folder(folder)
-        host.write(folder / MADE_OF, json.dumps(self._project, indent=1) + "\n")
-        self.images.tag(release, self._project)
-        host.write(folder / COMPLETE, "")
+        """Only the images themselves tell whether they are others than before: so they are built, or pulled, to see it."""
+        return self.fetch(self.started.stack.release.version)
 
     def fetch(self, version: str) -> str:
-        self._project = self.images.of_project(version)
-        release = release_name(version, self._project)
-        if not self.started.host.exists(self.started.layout.release(release) / COMPLETE):
-            self.make(release)
+        host, images = self.started.host, self.images.of_project(version)
+        release = self.images.release_name(version, images)
+        folder = self.started.layout.release(release)
+        if not host.exists(folder / COMPLETE):
+            self.images.tag(release, images)
+            host.make_folder(folder)
+            host.write(folder / MADE_OF, json.dumps(images, indent=1) + "\n")
+            host.write(folder / COMPLETE, "")
         return release
+
+    def make(self, release: str) -> None:
+        """Whoever knows its name has made it: see `identify`."""
 
     def forget(self, release: str) -> None:
         folder = self.started.layout.release(release)
@@ -161,8 +162,6 @@ class ContainerWay:
         one = self.started
         engine = {name: os.environ[name] for name in ENGINE_VARIABLES if name in os.environ}
         context = Context(one.layout, release, self.programs, secrets, one.user, MODULES, one.tool, engine)
-        is_here = one.host.exists(one.layout.release(release) / MADE_OF)
-        images = self.images.of_release(release) if is_here else self._project
-        servers = self.images.of_servers(fresh=self.fresh)
+        images = self.images.of_release(release) | self.images.of_servers(fresh=self.fresh)
         self.fresh = False  # once is enough
-        return Contained(context, self.engine.project, one.host.account(one.user), images | servers)
+        return Contained(context, self.engine.project, one.host.account(one.user), images)

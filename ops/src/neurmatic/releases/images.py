@@ -16,6 +16,7 @@ from neurmatic.stack.model import Stack
 
 MADE_OF = "images.json"
 BUILD_SECONDS = 3600
+WHAT_RUNS = ("User", "Env", "Entrypoint", "Cmd", "WorkingDir", "StopSignal", "Healthcheck", "Volumes", "ExposedPorts")
 SERVERS = ("edge", "postgres", "redis")
 """Services whose images a release doesn't bring: `up` alone changes them, as it may have to restart them."""
 
@@ -45,9 +46,28 @@ class Images:
         wanted = [name for name in SERVERS if name == "edge" or getattr(self.stack, name)]
         known: dict[str, str] = json.loads(self.host.read(kept) or "{}")
         if fresh or set(wanted) - set(known):
-            known = self._made(wanted, self.stack.release.version)
+            found = self._made(wanted, self.stack.release.version)
+            # One that differs in what it says of itself alone, such as its revision, is no reason to restart a server.
+            same = [name for name in wanted if name in known and self.content(known[name]) == self.content(found[name])]
+            known = found | {name: known[name] for name in same}
             self.host.write(kept, json.dumps(known, indent=1) + "\n")
         return known
+
+    def content(self, image: str) -> str:
+        """A digest of what an image holds and runs, its labels left out; empty when the engine doesn't have it."""
+        said = self._docker("image", "inspect", image, check=False)
+        if not said.ok:
+            return ""
+        one = json.loads(said.out)[0]
+        config = {name: value for name, value in one["Config"].items() if name in WHAT_RUNS}
+        whole = json.dumps([one["RootFS"]["Layers"], config], sort_keys=True)
+        return hashlib.sha256(whole.encode()).hexdigest()
+
+    def release_name(self, version: str, images: Mapping[str, str]) -> str:
+        """``VERSION-DIGEST``: images with the same content are the same release."""
+        contents = {service: self.content(image) for service, image in images.items()}
+        total = hashlib.sha256(json.dumps(contents, sort_keys=True).encode())
+        return f"{version}-{total.hexdigest()[:8]}"
 
     def of_release(self, release: str) -> dict[str, str]:
         """What a release that is here consists of.
@@ -130,9 +150,3 @@ class Images:
 
     def _docker(self, *words: str, check: bool = True, timeout: float = 120) -> Result:
         return self.host.run(["docker", *words], check=check, timeout=timeout, cwd=Path("/"))
-
-
-def release_name(version: str, images: Mapping[str, str]) -> str:
-    """``VERSION-DIGEST``: the same images are the same release."""
-    total = hashlib.sha256(json.dumps(dict(images), sort_keys=True).encode())
-    return f"{version}-{total.hexdigest()[:8]}"

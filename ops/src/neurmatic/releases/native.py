@@ -39,6 +39,9 @@ class NativeWay:
         self.programs = find_programs(host, stack, layout)
         self.modules = find_modules(host)
 
+    def check_limits(self) -> None:
+        """Processes have none."""
+
     def refresh(self) -> None:
         """A server's program is the machine's: there is one."""
 

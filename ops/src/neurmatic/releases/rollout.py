@@ -175,6 +175,7 @@ class Rollout:
             one.name for one in self.leaving if one.name not in states or states[one.name].state not in SERVING
         ]:
             raise ConfigurationError(f"not running: {', '.join(down)}", "`neurmatic up` starts what is missing")
+        self.new.way.check_limits()  # while both run they may use more together: for seconds, and no limit is lifted
         check_ports(self.host, self.layout, self.new.stack, Facts(), {one.name: one for one in self.coming})
         postgres = self.both.stack.postgres
         users = [one for one in self.both.stack.services.values() if "postgres" in one.needs]

@@ -146,6 +146,7 @@ class Up:
         self.desired: Desired = desired(self.host, self.layout, files, self.edge.settings)
 
     def _plan(self) -> Plan:
+        self.way.check_limits()
         facts = gather(self.host, self.layout, self.runtime, self.release, self.desired)
         facts = replace(facts, certificate=self.certificates.to_ask())
         check_ports(self.host, self.layout, self.stack, facts, self.instances)

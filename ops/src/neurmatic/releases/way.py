@@ -50,6 +50,10 @@ class Way(Protocol):
         """Raises ConfigurationError where something that the stack needs isn't here."""
         ...
 
+    def check_limits(self) -> None:
+        """Raises ConfigurationError where the host doesn't have what the instances may use together."""
+        ...
+
     def refresh(self) -> None:
         """From now on servers run what the stack file names now, though that may restart them; else what they ran before."""
         ...
