@@ -42,9 +42,9 @@ class RunningSet:
     postgres_bin: str
     members: tuple[Member, ...]
     control_port: int = 0
-    control_address: str = LOOPBACK_ADDRESS
     cdn: str = ""
     cdn_as_of: str = ""
+    control_address: str = LOOPBACK_ADDRESS
 
     @property
     def control(self) -> str:
