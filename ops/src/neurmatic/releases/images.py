@@ -42,7 +42,7 @@ class Images:
 
     def of_servers(self, *, fresh: bool) -> dict[str, str]:
         """The images of the edge, PostgreSQL and Redis; those that run, unless `fresh` ones are asked for."""
-        kept = self.layout.state / MADE_OF
+        kept = self.layout.images
         wanted = [name for name in SERVERS if name == "edge" or getattr(self.stack, name)]
         known: dict[str, str] = json.loads(self.host.read(kept) or "{}")
         if fresh or set(wanted) - set(known):

@@ -6,6 +6,7 @@ folder's `rehearsal/` and is gone when the last check has ended; one that a kill
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from neurmatic.errors import NeurmaticError
 from neurmatic.hosts.base import Host
@@ -14,6 +15,8 @@ from neurmatic.releases.down import down, purge
 from neurmatic.releases.project import Quiet
 from neurmatic.releases.up import Up
 from neurmatic.runtimes.choice import runtime_of
+from neurmatic.runtimes.containers.engine import Engine
+from neurmatic.stack.containers import Containers
 from neurmatic.stack.layout import STATE_FORMAT, Layout
 from neurmatic.stack.model import Stack
 from neurmatic.stack.section import port_range
@@ -29,29 +32,35 @@ def rehearse(host: Host, layout: Layout, stack: Stack, user: str | None) -> Iter
     Raises:
         NeurmaticError: the copy did not come up.
     """
-    copy = Layout(layout.state / "rehearsal", layout.project)
-    with host.locked(layout.state / "rehearsal.lock", "neurmatic verify"), cleared(host, copy):
+    copy = replace(layout, state=layout.state / "rehearsal")
+    with host.locked(layout.state / "rehearsal.lock", "neurmatic verify"), cleared(host, copy, of=layout):
         host.link(layout.releases, copy.releases)  # releases are immutable, so both may run from them
         serving = read_deployed(host, layout).release  # what is verified is what serves, whatever the project holds now
-        up = Up(host, copy, with_other_ports(host, stack), Quiet(), user, NOTHING, serving)
+        up = Up(host, copy, with_other_ports(host, copy, stack), Quiet(), user, NOTHING, serving)
         up.up()
         yield up
 
 
 @contextmanager
-def cleared(host: Host, copy: Layout) -> Iterator[None]:
+def cleared(host: Host, copy: Layout, *, of: Layout) -> Iterator[None]:
     """An empty state folder for a copy; whatever was started from it is stopped, and all of it deleted, at the end."""
     _clear(host, copy)
     host.make_folder(copy.state)
     host.write(copy.format_file, STATE_FORMAT + "\n")
+    if of.contained:
+        host.write(copy.runtime, f"{(host.read(of.runtime) or '').strip()}-{copy.state.name}\n")
+        host.write(copy.images, host.read(of.images) or "{}")  # the very servers that run
     try:
         yield
     finally:
         _clear(host, copy)
 
 
-def with_other_ports(host: Host, stack: Stack) -> Stack:
-    """The same stack on ports that are free now, answering on loopback alone, with a certificate of its own CA."""
+def with_other_ports(host: Host, copy: Layout, stack: Stack) -> Stack:
+    """The same stack on ports that are free now, answering on loopback alone, with a certificate of its own CA.
+
+    Containers are in another network as well, in which each has an address of its own.
+    """
     wanted = sum(last - first + 1 for _, first, last in stack.ports())
     base = host.free_ports(wanted)
     taken = iter(range(base, base + wanted))
@@ -71,8 +80,15 @@ def with_other_ports(host: Host, stack: Stack) -> Stack:
         postgres=stack.postgres.replace(port=next(taken)) if stack.postgres else None,
         redis=stack.redis.replace(port=next(taken)) if stack.redis else None,
         services=services,
+        containers=_in_another_network(host, copy, stack.containers),
         backup=stack.backup.replace(folder="", s3=None) if stack.backup else None,  # never into the real stores
     )
+
+
+def _in_another_network(host: Host, copy: Layout, containers: Containers | None) -> Containers | None:
+    if not (containers and copy.contained):
+        return containers
+    return containers.replace(subnet=Engine(host, copy).free_subnet(containers.subnet))
 
 
 def settle(up: Up) -> None:

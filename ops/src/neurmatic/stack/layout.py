@@ -72,6 +72,11 @@ class Layout:
         return self.state / "runtime"
 
     @property
+    def images(self) -> Path:
+        """Which images the edge, PostgreSQL and Redis run."""
+        return self.state / "images.json"
+
+    @property
     def data(self) -> Path:
         return self.state / "data"
 

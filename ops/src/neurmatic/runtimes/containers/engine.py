@@ -3,15 +3,18 @@
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from ipaddress import IPv4Network, ip_network
 from pathlib import Path
 from typing import Any
 
-from neurmatic.errors import CommandError, ConfigurationError
+from neurmatic.errors import CommandError, ConfigurationError, NeurmaticError
 from neurmatic.hosts.base import Host, Result
 from neurmatic.runtimes.base import Running, State
 from neurmatic.runtimes.native.supervisor import Supervisor
 from neurmatic.stack.layout import COMPOSE, Layout
 
+PRIVATE = IPv4Network("172.30.0.0/16")
+"""Where copies of a stack have their networks."""
 START_SECONDS = 120
 LINE = 200
 """Bytes of a usual line of a log."""
@@ -137,6 +140,23 @@ class Engine:
         lines = max(10, most // LINE)  # the engine counts lines, not bytes
         said = self.docker("logs", "--tail", str(lines), self.container(_owner(name)), check=False)
         return [*said.out.splitlines(), *said.err.splitlines()]
+
+    def free_subnet(self, like: str) -> str:
+        """A private network as large as this one that none of the engine's overlaps.
+
+        Raises:
+            NeurmaticError: there is none left.
+        """
+        ids = self.docker("network", "ls", "--quiet").out.split()
+        said = json.loads(self.docker("network", "inspect", *ids).out)
+        taken = [ip_network(one["Subnet"]) for network in said for one in network["IPAM"]["Config"] or ()]
+        taken.append(IPv4Network(like))
+        for one in PRIVATE.subnets(new_prefix=IPv4Network(like).prefixlen):
+            if not any(one.overlaps(other) for other in taken if other.version == one.version):
+                return str(one)
+        raise NeurmaticError(
+            f"no network as large as {like} is free in {PRIVATE}", "`docker network prune` may free one"
+        )
 
     def following(self, names: list[str], lines: int) -> list[str]:
         """The command that shows what containers write, as they write it."""
