@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from neurmatic.errors import CommandError, ConfigurationError
 from neurmatic.releases.images import MADE_OF, Images
+from neurmatic.releases.project import prepare_state
 from neurmatic.releases.release import COMPLETE
 from neurmatic.releases.way import Started
 from neurmatic.render.contained import Contained, archive_folders, edge_folders, render_contained, render_once
@@ -16,14 +17,11 @@ from neurmatic.render.file import Files
 from neurmatic.render.inside import Inside, places_in
 from neurmatic.render.places import Places
 from neurmatic.render.stack import Context
-from neurmatic.runtimes.containers.engine import Engine
+from neurmatic.runtimes.containers.engine import ENGINE_VARIABLES, Engine
 from neurmatic.runtimes.native.programs import find_helpers
 from neurmatic.stack.containers import Containers
 from neurmatic.stack.instance import Instance
 from neurmatic.stack.layout import COMPOSE
-
-ENGINE_VARIABLES = ("DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CONTEXT")
-"""By these whoever starts the stack may have told the engine's client of another engine: the timers are told, too."""
 
 
 @dataclass
@@ -86,6 +84,7 @@ class ContainerWay:
         release = self.images.release_name(version, images)
         folder = self.started.layout.release(release)
         if not host.exists(folder / COMPLETE):
+            prepare_state(host, self.started.layout, self.started.user)  # it may be the first thing that is written
             self.images.tag(release, images)
             host.make_folder(folder)
             host.write(folder / MADE_OF, json.dumps(images, indent=1) + "\n")

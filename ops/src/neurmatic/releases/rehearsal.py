@@ -16,7 +16,6 @@ from neurmatic.releases.project import Quiet
 from neurmatic.releases.up import Up
 from neurmatic.runtimes.choice import runtime_of
 from neurmatic.runtimes.containers.engine import Engine
-from neurmatic.stack.containers import Containers
 from neurmatic.stack.layout import STATE_FORMAT, Layout
 from neurmatic.stack.model import Stack
 from neurmatic.stack.section import port_range
@@ -61,6 +60,17 @@ def with_other_ports(host: Host, copy: Layout, stack: Stack) -> Stack:
 
     Containers are in another network as well, in which each has an address of its own.
     """
+    numbered = {name: one.numbered(tuple(range(1, one.instances + 1))) for name, one in stack.services.items()}
+    alone = stack.replace(
+        tls=stack.tls.replace(certificates="local"),
+        edge=stack.edge.replace(listen="127.0.0.1"),
+        services=numbered,
+        backup=stack.backup.replace(folder="", s3=None) if stack.backup else None,  # never into the real stores
+    )
+    return _in_another_network(host, copy, alone) if copy.contained else _on_free_ports(host, alone)
+
+
+def _on_free_ports(host: Host, stack: Stack) -> Stack:
     wanted = sum(last - first + 1 for _, first, last in stack.ports())
     base = host.free_ports(wanted)
     taken = iter(range(base, base + wanted))
@@ -71,24 +81,25 @@ def with_other_ports(host: Host, copy: Layout, stack: Stack) -> Stack:
             first, last = port_range(service.ports)
             mine = [next(taken) for _ in range(first, last + 1)]
             ports = f"{mine[0]}-{mine[-1]}"
-        services[name] = service.replace(ports=ports).numbered(tuple(range(1, service.instances + 1)))
+        services[name] = service.replace(ports=ports)
     return stack.replace(
-        tls=stack.tls.replace(certificates="local"),
-        edge=stack.edge.replace(
-            https_port=next(taken), http_port=next(taken), control_port=next(taken), listen="127.0.0.1"
-        ),
+        edge=stack.edge.replace(https_port=next(taken), http_port=next(taken), control_port=next(taken)),
         postgres=stack.postgres.replace(port=next(taken)) if stack.postgres else None,
         redis=stack.redis.replace(port=next(taken)) if stack.redis else None,
         services=services,
-        containers=_in_another_network(host, copy, stack.containers),
-        backup=stack.backup.replace(folder="", s3=None) if stack.backup else None,  # never into the real stores
     )
 
 
-def _in_another_network(host: Host, copy: Layout, containers: Containers | None) -> Containers | None:
-    if not (containers and copy.contained):
-        return containers
-    return containers.replace(subnet=Engine(host, copy).free_subnet(containers.subnet))
+def _in_another_network(host: Host, copy: Layout, stack: Stack) -> Stack:
+    assert stack.containers is not None  # noqa: S101  as it runs as containers
+    base = host.free_ports(2)
+    return stack.replace(
+        edge=stack.edge.replace(https_port=base, http_port=base + 1),
+        # It lives for minutes: what its instances may use doesn't count into what the host is to have for the stack.
+        containers=stack.containers.replace(
+            host_cpus=1024, host_memory="4096GB", subnet=Engine(host, copy).free_subnet(stack.containers.subnet)
+        ),
+    )
 
 
 def settle(up: Up) -> None:

@@ -1,20 +1,26 @@
 """The container engine as a runtime: one compose file an instance, all of them one project; the engine restarts what ends."""
 
 import json
-from collections.abc import Iterable
+import os
+import tarfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from ipaddress import IPv4Network, ip_network
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from neurmatic.errors import CommandError, ConfigurationError, NeurmaticError
 from neurmatic.hosts.base import Host, Result
+from neurmatic.hosts.pipeline import Program
 from neurmatic.runtimes.base import Running, State
 from neurmatic.runtimes.native.supervisor import Supervisor
 from neurmatic.stack.layout import COMPOSE, Layout
 
 PRIVATE = IPv4Network("172.30.0.0/16")
 """Where copies of a stack have their networks."""
+ENGINE_VARIABLES = ("DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CONTEXT")
+"""By these an operator tells the engine's client of another engine than this machine's usual one."""
 START_SECONDS = 120
 LINE = 200
 """Bytes of a usual line of a log."""
@@ -140,6 +146,32 @@ class Engine:
         lines = max(10, most // LINE)  # the engine counts lines, not bytes
         said = self.docker("logs", "--tail", str(lines), self.container(_owner(name)), check=False)
         return [*said.out.splitlines(), *said.err.splitlines()]
+
+    def containers(self) -> dict[str, dict[str, Any]]:
+        """What the engine says of each container of this stack, by its instance."""
+        label = f"label=com.docker.compose.project={self.project}"
+        ids = self.docker("ps", "--all", "--quiet", "--filter", label).out.split()
+        said = json.loads(self.docker("inspect", *ids).out) if ids else []
+        return {one["Config"]["Labels"]["com.docker.compose.service"]: one for one in said}
+
+    def image(self, name: str) -> dict[str, Any]:
+        """What the engine says of an image."""
+        found: dict[str, Any] = json.loads(self.docker("image", "inspect", name).out)[0]
+        return found
+
+    @contextmanager
+    def files(self, image: str) -> Iterator[tarfile.TarFile]:
+        """Every file of an image, in a row; nothing of the image is executed."""
+        one = self.docker("create", image, "none").out.strip()
+        env = {name: os.environ[name] for name in (*ENGINE_VARIABLES, "HOME") if name in os.environ}
+        try:
+            with (
+                self.host.pipeline([Program(["docker", "export", one], env)]) as stream,
+                tarfile.open(fileobj=cast("IO[bytes]", stream), mode="r|") as archive,
+            ):
+                yield archive
+        finally:
+            self.docker("rm", one)
 
     def free_subnet(self, like: str) -> str:
         """A private network as large as this one that none of the engine's overlaps.
