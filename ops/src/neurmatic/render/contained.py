@@ -147,6 +147,9 @@ def _postgres(among: Inside, given: Contained) -> Node:
     parts = common(among, "postgres", "postgres", given.account)
     node: Node = {
         **parts,
+        # What archives leaves children behind when it ends. They would be PostgreSQL's own, which takes the end of a child
+        # that it doesn't know for a crash, and restarts everybody's session.
+        "init": True,
         "entrypoint": ["postgres"],
         "command": ["-D", str(layout.postgres), "-c", f"config_file={layout.state}/{POSTGRES}"],
         "stop_signal": "SIGINT",
