@@ -216,7 +216,7 @@ test-containers: dev test-container-packages ## the images and the compose files
 
 .PHONY: test-container-packages
 test-container-packages:
-	@scripts/install-packages dockerd:docker.io iptables:iptables mmdebstrap:mmdebstrap openssl:openssl
+	@scripts/install-packages dockerd:docker.io docker-init:tini iptables:iptables mmdebstrap:mmdebstrap openssl:openssl
 
 .PHONY: test-platform
 test-platform: dev ## this repository's stack, started and proven

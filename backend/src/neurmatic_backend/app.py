@@ -82,3 +82,4 @@ def _opened(
         await database.close()
 
     return lifespan
+# changed 1795695300

@@ -12,13 +12,15 @@ def forget(setting: Setting) -> None:
     stack = setting.stack
     if stack.redis:
         env = {"REDISCLI_AUTH": setting.secrets["REDIS_PASSWORD"].reveal()}
-        where = ["-h", "127.0.0.1", "-p", str(stack.redis.port)]
+        where = ["-h", setting.places.of("redis"), "-p", str(stack.redis.port)]
         try:
             setting.host.run(["redis-cli", *where, "FLUSHALL"], env=env, timeout=10)
         except NeurmaticError as error:
             setting.reporter.say(f"Redis was not emptied: {error}")
     if stack.edge.cache.paths:
-        answer = request(f"http://127.0.0.1:{stack.edge.control_port}/purge", method="POST", body=b"*\n")
+        answer = request(
+            f"http://{setting.places.of('edge')}:{stack.edge.control_port}/purge", method="POST", body=b"*\n"
+        )
         if answer.status != OK:
             setting.reporter.say(
                 f"the edge's cache was not emptied ({answer}): it may answer from before for some minutes"

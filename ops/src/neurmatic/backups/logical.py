@@ -90,7 +90,8 @@ def dump(setting: Setting, database: str, stores: tuple[Store, ...]) -> tuple[Ma
 
 def live(setting: Setting, database: str) -> Address:
     """The stack's own server."""
-    return Address(setting.postgres.port, database, setting.secrets["POSTGRES_SUPERUSER_PASSWORD"])
+    password = setting.secrets["POSTGRES_SUPERUSER_PASSWORD"]
+    return Address(setting.postgres.port, database, password, host=setting.places.of("postgres"))
 
 
 def _made(setting: Setting, database: str, store: Store) -> Manifest:

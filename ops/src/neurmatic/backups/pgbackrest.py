@@ -342,7 +342,7 @@ def _read(one: Mapping[str, Any], archive: str) -> BaseBackup:
 def _environment(setting: Setting) -> dict[str, str]:
     # The server has no socket; libpq, which pgBackRest asks it with, takes its host from here.
     password = setting.secrets["POSTGRES_SUPERUSER_PASSWORD"].reveal()
-    return {"LANG": "C.UTF-8", "PGHOST": "127.0.0.1", "PGPASSWORD": password}
+    return {"LANG": "C.UTF-8", "PGHOST": setting.places.of("postgres"), "PGPASSWORD": password}
 
 
 def _run(setting: Setting, words: list[str], *, check: bool, timeout: float) -> Result:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from neurmatic.backups import catalog, recovery, sources
 from neurmatic.backups.restored import Restored
@@ -14,7 +15,6 @@ from neurmatic.releases.up import Up
 from neurmatic.releases.values import read_secrets
 from neurmatic.render.backup import render_backup
 from neurmatic.stack.backup import KEY, S3, S3_KEY_ID, S3_SECRET
-from neurmatic.stack.layout import Layout
 
 
 def bring_back(up: Up, store: str | None = None, *, serve: Up | None = None) -> Restored:
@@ -62,10 +62,11 @@ def rehearse_loss(setting: Setting, up: Up) -> Iterator[tuple[Up, Restored]]:
     The copy archives nothing: it only reads from the stores.
     """
     host, here = setting.host, setting.layout
-    copy = Layout(here.state / "drill", here.state / "drill" / "project" if up.stack.release.files else here.project)
+    own = up.stack.release.files and not here.contained
+    copy = replace(here, state=here.state / "drill", project=here.state / "drill" / "project" if own else here.project)
     source = setting.backup.replace(folder=str(setting.local.root), s3=_absolute(setting))
-    stack = with_other_ports(host, up.stack)
-    with cleared(host, copy):
+    stack = with_other_ports(host, copy, up.stack)
+    with cleared(host, copy, of=here):
         host.make_folder(copy.project)
         host.write(copy.secrets, host.read(here.secrets) or "", mode=0o600)
         reading = Up(host, copy, stack.replace(backup=source), up.reporter, up.user)

@@ -16,8 +16,9 @@ from neurmatic.releases.project import Reporter
 from neurmatic.releases.up import Up
 from neurmatic.releases.values import read_secrets
 from neurmatic.render.backup import local_folder
+from neurmatic.render.inside import places_in
+from neurmatic.render.places import Places
 from neurmatic.runtimes.base import Runtime
-from neurmatic.runtimes.native.programs import find_programs
 from neurmatic.stack.backup import Backup
 from neurmatic.stack.layout import Layout
 from neurmatic.stack.model import Stack
@@ -44,6 +45,11 @@ class Setting:
     postgres_bin: Path
     reporter: Reporter
     runtime: Runtime
+
+    @property
+    def places(self) -> Places:
+        """Where the stack's servers answer."""
+        return places_in(self.layout, self.stack)
 
     @property
     def backup(self) -> Backup:
@@ -121,7 +127,7 @@ class Setting:
 
 def setting_of(up: Up) -> Setting:
     """The setting of a stack that `up` may start, or has started."""
-    programs = find_programs(up.host, up.stack, up.layout)
-    folder = Path(programs.get("postgres", "")).parent
+    up.way.check()
+    folder = Path(up.way.programs.get("postgres", "")).parent
     secrets = read_secrets(up.host, up.layout)
     return Setting(up.host, up.layout, up.stack, secrets, up.user, folder, up.reporter, up.runtime)

@@ -1,4 +1,7 @@
-"""What a release is made from, kept beside the backups: a fresh server makes the very same release of it."""
+"""What a release is made from, kept beside the backups: a fresh server makes the very same release of it.
+
+Of containers nothing is: their images are the registry's to keep, or built from the project again.
+"""
 
 from neurmatic.backups.setting import Setting
 from neurmatic.backups.stores.base import Store, StoreError
@@ -17,7 +20,7 @@ def keep(setting: Setting, store: Store) -> None:
     """Put the files of the release that runs into the store, unless they are there: a release never changes."""
     release = setting.release
     files, folder = setting.stack.release.files, setting.layout.release(release)
-    if not files or not release or not setting.host.exists(folder):
+    if setting.layout.contained or not files or not release or not setting.host.exists(folder):
         return
     if any(entry.key == key(release) for entry in store.entries(FOLDER)):
         return
@@ -38,6 +41,8 @@ def fetch(setting: Setting, store: Store, release: str) -> None:
         NeurmaticError: they are neither there nor in the store.
     """
     host, project = setting.host, setting.layout.project
+    if setting.layout.contained:
+        return
     missing = [name for name in setting.stack.release.files if not host.exists(project / name)]
     if not missing:
         return

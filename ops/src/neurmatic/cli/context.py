@@ -7,7 +7,7 @@ from pathlib import Path
 
 from neurmatic.errors import ConfigurationError
 from neurmatic.hosts.local import LocalHost
-from neurmatic.releases.project import state_folder
+from neurmatic.releases.project import layout_of, state_folder
 from neurmatic.stack.layout import Layout
 
 FILE = "neurmatic.toml"
@@ -47,7 +47,7 @@ def layout(args: argparse.Namespace) -> Layout:
     """Where this project's state lies; the stack file itself isn't read."""
     project = stack_file(args).parent
     chosen = args.state or os.environ.get("NEURMATIC_STATE")
-    return Layout(state_folder(project, Path(chosen) if chosen else None), project)
+    return layout_of(HOST, state_folder(project, Path(chosen) if chosen else None), project)
 
 
 def chosen_state(args: argparse.Namespace) -> Path | None:

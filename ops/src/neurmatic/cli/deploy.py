@@ -13,9 +13,10 @@ import json
 from dataclasses import asdict
 from functools import partial
 
-from neurmatic.cli.loaded import load_stack, prepare_up
+from neurmatic.cli.loaded import described, prepare_up
 from neurmatic.releases.deploy import clear, known, roll, summary
 from neurmatic.releases.deployed import read_deployed
+from neurmatic.releases.keeping import made
 from neurmatic.releases.project import Quiet
 from neurmatic.releases.rollout import Choice
 from neurmatic.releases.up import Up
@@ -31,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         default="",
         metavar="VERSION",
-        help="a release that is here (default: the project's files)",
+        help="a release that is here, or of containers one that the registry has (default: the project's files)",
     )
     add("--probe", action="append", default=[], metavar="URL", help="send the load there instead; may be repeated")
     add("--no-backup", action="store_true", help="don't back up first; the event says so")
@@ -42,13 +43,22 @@ def run(args: argparse.Namespace) -> int:
     up = prepare_up(args, place=False)
     if args.json:
         up.reporter = Quiet()
-    release = known(up.host, up.layout, read_deployed(up.host, up.layout), args.version) if args.version else ""
+    release = _release(up, args.version) if args.version else ""
     first = None if args.no_backup or not up.stack.deploy.backup or not up.stack.backup else partial(_back_up, up)
     choice = Choice(release, probes=tuple(args.probe), first=first)
-    outcome = roll(up, load_stack(args).stack, choice, "deploy")
-    clear(up.host, up.layout, up.stack.deploy, up.reporter)
+    outcome = roll(up, described(args, up.layout), choice, "deploy")
+    clear(up)
     print(json.dumps(asdict(outcome), indent=2) if args.json else "\n".join(summary(outcome, "deploy")))
     return 0
+
+
+def _release(up: Up, version: str) -> str:
+    """A release that is here, else one of this version that the registry of images has."""
+    deployed = read_deployed(up.host, up.layout)
+    if not up.layout.contained or any(one.name.startswith(version) for one in made(up.host, up.layout, deployed)):
+        return known(up.host, up.layout, deployed, version)
+    up.runtime.check()
+    return up.way.fetch(version)
 
 
 def _back_up(up: Up) -> None:

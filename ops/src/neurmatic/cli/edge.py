@@ -18,7 +18,7 @@ from neurmatic.cli.table import table
 from neurmatic.releases.edge_report import EdgeReport, look
 from neurmatic.releases.traffic import Refusals, Traffic
 from neurmatic.releases.upstreams import Upstream
-from neurmatic.runtimes.native.supervisor import Supervisor
+from neurmatic.runtimes.choice import runtime_of
 
 COLUMNS = ("service", "instance", "address", "state", "for", "kept out by", "falls", "requests", "reason")
 MINUTE, HOUR, DAY = 60, 3600, 86400
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     where = layout(args)
-    report = look(HOST, where, Supervisor(HOST, where))
+    report = look(HOST, where, runtime_of(HOST, where))
     print(json.dumps(report.as_json(), indent=2) if args.json else text(report))
     return 1 if list(report.problems()) else 0
 

@@ -7,11 +7,14 @@ from pathlib import Path
 from neurmatic.backups.setting import Setting, setting_of
 from neurmatic.cli.context import HOST, Terminal, chosen_state, stack_file
 from neurmatic.errors import ConfigurationError
+from neurmatic.releases.choosing import choose
 from neurmatic.releases.deployed import placed, read_deployed
-from neurmatic.releases.project import Quiet, check_format, place_state, state_folder
+from neurmatic.releases.project import Quiet, check_format, layout_of, place_state, state_folder
 from neurmatic.releases.up import Up
+from neurmatic.render.inside import apart
 from neurmatic.stack.layout import Layout
 from neurmatic.stack.loading import Loaded, load
+from neurmatic.stack.model import Stack
 
 
 def load_stack(args: argparse.Namespace) -> Loaded:
@@ -22,6 +25,12 @@ def load_stack(args: argparse.Namespace) -> Loaded:
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path} is not UTF-8: {error.reason} at byte {error.start}") from None
     return load(text, _shown(path), args.environment)
+
+
+def described(args: argparse.Namespace, layout: Layout) -> Stack:
+    """The effective stack as its runtime has it: among containers the site is a service like any other."""
+    stack = load_stack(args).stack
+    return apart(stack, stack.containers) if layout.contained and stack.containers else stack
 
 
 def prepare_up(args: argparse.Namespace, *, place: bool = True) -> Up:
@@ -35,7 +44,10 @@ def prepare_up(args: argparse.Namespace, *, place: bool = True) -> Up:
         state = place_state(HOST, project, chosen_state(args), known)
     else:
         state = state_folder(project, chosen_state(args))
-    layout = Layout(state, project)
+    layout = layout_of(HOST, state, project)
+    if getattr(args, "runtime", None):
+        layout = choose(HOST, layout, stack, contained=args.runtime == "containers")
+    stack = described(args, layout)
     deployed = read_deployed(HOST, layout)
     tool = (sys.executable, "-m", "neurmatic", "--file", str(file), "--state", str(state))
     return Up(

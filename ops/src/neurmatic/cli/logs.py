@@ -1,6 +1,6 @@
 """Show what a service or an instance wrote, newest last. Without a name: everything, each line under its instance's name.
 
-svlogd stamps and rotates nothing that a service writes; a line's time is the service's own.
+svlogd, or the container engine, stamps nothing that a service writes; a line's time is the service's own.
 """
 
 import argparse
@@ -12,6 +12,8 @@ from pathlib import Path
 
 from neurmatic.cli.context import HOST, layout
 from neurmatic.errors import ConfigurationError
+from neurmatic.runtimes.choice import runtime_of
+from neurmatic.runtimes.containers.engine import LINE, Engine
 from neurmatic.stack.layout import Layout
 
 
@@ -30,12 +32,16 @@ def run(args: argparse.Namespace) -> int:
     where = layout(args)
     names = _instances(where, args.service)
     files = [where.logs / name / "current" for name in names]
+    runtime = runtime_of(HOST, where)
+    if args.follow and isinstance(runtime, Engine):
+        follow = runtime.following([name for name in names if not name.startswith("timer-")], args.lines)
+        os.execvp(follow[0], follow)  # noqa: S606  as below
     if args.follow:
         # tail -F follows across svlogd's rotations; it takes this process's place, so Ctrl-C ends it at once.
         quiet = ["--quiet"] if len(files) == 1 else []
         os.execvp("tail", ["tail", *quiet, "-n", str(args.lines), "-F", *map(str, files)])  # noqa: S606  no shell on purpose
     for name, file in zip(names, files, strict=True):
-        for line in _last(file, args.lines):
+        for line in runtime.log(name, args.lines * LINE)[-args.lines :] if where.contained else _last(file, args.lines):
             if args.json:
                 print(json.dumps({"instance": name, "line": line}))
             else:
@@ -44,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _instances(where: Layout, service: str | None) -> list[str]:
-    known = HOST.names(where.logs)
+    known = runtime_of(HOST, where).present() if where.contained else HOST.names(where.logs)
     found = [name for name in known if service is None or name == service or name.rpartition("-")[0] == service]
     if not found:
         raise ConfigurationError(

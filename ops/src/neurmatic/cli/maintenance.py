@@ -22,7 +22,7 @@ from neurmatic.releases import running
 from neurmatic.releases.maintenance import maintenance_of
 from neurmatic.releases.project import check_format
 from neurmatic.releases.switch import closed, loaded
-from neurmatic.runtimes.native.supervisor import Supervisor
+from neurmatic.runtimes.choice import runtime_of
 from neurmatic.stack.layout import Layout
 
 DONE = {
@@ -57,9 +57,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _show(where: Layout, *, as_json: bool) -> int:
     now = closed(HOST, where)
-    seen = Supervisor(HOST, where).inspect(["edge"]).get("edge")
+    seen = runtime_of(HOST, where).inspect(["edge"]).get("edge")
     serves = bool(seen and seen.pid)
-    has_loaded = loaded(HOST, where, running.read(HOST, where).control_port) if serves else None
+    has_loaded = loaded(HOST, where, running.read(HOST, where).control) if serves else None
     if as_json:
         print(json.dumps({"on": now is not None, "loaded": has_loaded, **(asdict(now) if now else {})}, indent=2))
         return 1 if has_loaded is False else 0

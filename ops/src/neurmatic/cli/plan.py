@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 
 from neurmatic.cli import migrations
 from neurmatic.cli.context import HOST
-from neurmatic.cli.loaded import load_stack, prepare_up
+from neurmatic.cli.loaded import described, prepare_up
 from neurmatic.releases.going_live import OTHERS, ahead, rollout_steps
 from neurmatic.releases.migrations import Lint, lint, ran
 from neurmatic.releases.up import Up
@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     up.chosen = held
     up.check()
     backup = bool(args.deploy and up.stack.backup and up.stack.deploy.backup)
-    found = ahead(up, load_stack(args).stack, backup=backup)
+    found = ahead(up, described(args, up.layout), backup=backup)
     plan = (replace(up, stack=found.stack) if found else up).preview()
     steps = list(plan.steps)
     if found:

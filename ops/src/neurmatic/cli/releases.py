@@ -6,7 +6,7 @@ With --prune, remove those that no rollback needs ([deploy] keep and keep_days);
 import argparse
 import json
 
-from neurmatic.cli.loaded import load_stack, prepare_up
+from neurmatic.cli.loaded import prepare_up
 from neurmatic.cli.table import table
 from neurmatic.releases.deploy import clear
 from neurmatic.releases.deployed import read_deployed
@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
         if args.json:
             up.reporter = Quiet()
         with up.host.locked(up.layout.lock, f"neurmatic releases by {actor()}"):
-            found = clear(up.host, up.layout, load_stack(args).stack.deploy, up.reporter, dry_run=args.dry_run)
+            found = clear(up, dry_run=args.dry_run)
         if not found and not args.json:
             print("every release here may be needed")
     else:

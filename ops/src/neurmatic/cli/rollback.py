@@ -14,7 +14,7 @@ import argparse
 import json
 from dataclasses import asdict
 
-from neurmatic.cli.loaded import load_stack, prepare_up
+from neurmatic.cli.loaded import described, prepare_up
 from neurmatic.errors import ConfigurationError
 from neurmatic.releases.deploy import known, roll, summary
 from neurmatic.releases.deployed import Deployed, read_deployed
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
 def _rolled(args: argparse.Namespace, up: Up, deployed: Deployed, release: str) -> Outcome:
     if up.stack.release.migrate and (unknown := way_back(up.host, up.layout, deployed, release)):
         up.reporter.say(f"! whether {release} can run on today's schema is not known: {unknown}")
-    return roll(up, load_stack(args).stack, Choice(release, back=True, probes=tuple(args.probe)), "rollback")
+    return roll(up, described(args, up.layout), Choice(release, back=True, probes=tuple(args.probe)), "rollback")
 
 
 def _with_database(args: argparse.Namespace, up: Up, deployed: Deployed, release: str) -> Outcome:

@@ -8,7 +8,7 @@ It stays so through `up` and deploys until it is scaled to the number that the s
 import argparse
 import json
 
-from neurmatic.cli.loaded import load_stack, prepare_up
+from neurmatic.cli.loaded import described, prepare_up
 from neurmatic.errors import ConfigurationError
 from neurmatic.releases.project import Quiet
 from neurmatic.releases.scale import scale
@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     up = prepare_up(args, place=False)
     if args.json:
         up.reporter = Quiet()
-    measured = scale(up, load_stack(args).stack, service, int(count), tuple(args.probe))
+    measured = scale(up, described(args, up.layout), service, int(count), tuple(args.probe))
     if args.json:
         print(json.dumps({"service": service, "instances": int(count), "measured": measured.as_json()}, indent=2))
     else:

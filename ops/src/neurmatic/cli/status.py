@@ -10,7 +10,7 @@ from neurmatic.cli.context import HOST, layout
 from neurmatic.cli.table import table
 from neurmatic.releases.status import Status, look
 from neurmatic.releases.values import read_secrets
-from neurmatic.runtimes.native.supervisor import Supervisor
+from neurmatic.runtimes.choice import runtime_of
 from neurmatic.stack.layout import Layout
 from neurmatic.stack.secret import Secret
 
@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
 def show(where: Layout, *, as_json: bool) -> int:
     """Print the status; returns the exit code."""
     password = read_secrets(HOST, where).get("REDIS_PASSWORD", Secret("")).reveal()
-    status = look(HOST, where, Supervisor(HOST, where), password)
+    status = look(HOST, where, runtime_of(HOST, where), password)
     print(json.dumps(status.as_json(), indent=2) if as_json else text(status))
     return 0 if status.ok else 1
 

@@ -11,7 +11,7 @@ import time
 from dataclasses import replace
 
 from neurmatic.cli import status
-from neurmatic.cli.loaded import load_stack, prepare_up
+from neurmatic.cli.loaded import described, prepare_up
 from neurmatic.releases import schema
 from neurmatic.releases.deploy import clear, roll, summary
 from neurmatic.releases.going_live import ahead
@@ -20,6 +20,11 @@ from neurmatic.releases.up import Up
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--runtime",
+        choices=("native", "containers"),
+        help="run it as processes or as containers from now on (default: as before; at first native)",
+    )
     parser.add_argument("--json", action="store_true", help="print the status at the end as JSON, and no progress")
 
 
@@ -52,12 +57,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _bring_live(args: argparse.Namespace, up: Up) -> list[str]:
     """Bring the release of the project's files live where another one serves; what is to be said of it."""
-    described = load_stack(args).stack
+    stack = described(args, up.layout)
     up.check()
-    if not ahead(up, described, backup=False):
+    if not ahead(up, stack, backup=False):
         return []
-    outcome = roll(up, described, Choice(up.chosen), "deploy")
-    clear(up.host, up.layout, up.stack.deploy, up.reporter)
+    outcome = roll(up, stack, Choice(up.chosen), "deploy")
+    clear(up)
     return list(summary(outcome, "deploy"))
 
 

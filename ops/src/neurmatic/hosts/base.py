@@ -125,6 +125,10 @@ class Host(Protocol):
 
     def is_root(self) -> bool: ...
 
+    def account(self, user: str | None) -> str:
+        """The numbers of an account and its group, such as 998:998; None: those of this process."""
+        ...
+
     def account_exists(self, user: str) -> bool: ...
 
     def can_enter(self, path: Path, user: str) -> bool:

@@ -243,6 +243,12 @@ class LocalHost:
     def is_root(self) -> bool:
         return os.geteuid() == 0
 
+    def account(self, user: str | None) -> str:
+        if user is None:
+            return f"{os.geteuid()}:{os.getegid()}"
+        one = pwd.getpwnam(user)
+        return f"{one.pw_uid}:{one.pw_gid}"
+
     def account_exists(self, user: str) -> bool:
         try:
             pwd.getpwnam(user)

@@ -153,6 +153,9 @@ class RecordingHost:
     def is_root(self) -> bool:
         return self.root
 
+    def account(self, user: str | None) -> str:
+        return f"{user or 'self'}:{user or 'self'}"
+
     def account_exists(self, user: str) -> bool:
         return user in self.accounts
 

@@ -11,6 +11,7 @@ from typing import Literal
 from neurmatic.hosts.base import Host
 from neurmatic.probes.http import request
 from neurmatic.render.maintenance import closed_in
+from neurmatic.render.places import LOOPBACK_ADDRESS
 from neurmatic.stack.instance import Kind
 
 GUARD_SECONDS = 15.0
@@ -22,6 +23,7 @@ class Target:
     """Where and how to ask one instance.
 
     Attributes:
+        address: where it listens.
         path: for a service, the path that answers 200 when it is ready; None when it has no port to ask at.
         url: for the edge, the public URL to ask for.
         times: for a timer, when it runs, in snooze's notation.
@@ -33,6 +35,7 @@ class Target:
     path: str | None = None
     url: str = ""
     times: tuple[str, ...] = ()
+    address: str = LOOPBACK_ADDRESS
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ class Prober:
         edge: address on which the edge listens, and the authorities of its certificate.
         guard: the file in which the guard's verdicts stand.
         switch: the file that closes the edge for maintenance.
+        is_contained: whether the guard's own number isn't the one by which this machine knows it.
     """
 
     def __init__(  # noqa: PLR0913  each is where one kind of instance is asked; all but the first are by keyword
@@ -74,6 +78,7 @@ class Prober:
         edge: tuple[str, Path],
         guard: Path,
         switch: Path,
+        is_contained: bool = False,
         timeout: float = 3,
     ) -> None:
         self.host = host
@@ -82,6 +87,7 @@ class Prober:
         self.edge_address, self.ca = edge
         self.verdicts = guard
         self.switch = switch
+        self.is_contained = is_contained
         self.timeout = timeout
 
     def probe_all(self, targets: list[Target]) -> dict[str, Health]:
@@ -103,14 +109,14 @@ class Prober:
             return Health("unknown", f"next run {next_run(self.host, target.times)}")
         if target.path is None or target.port is None:
             return Health("unknown", "has no port to ask at")
-        answer = request(f"http://127.0.0.1:{target.port}{target.path}", timeout=self.timeout)
+        answer = request(f"http://{target.address}:{target.port}{target.path}", timeout=self.timeout)
         well = answer.status in range(200, 400)
         return Health("healthy" if well else "unhealthy", str(answer), answer.headers.get("x-release", ""))
 
     def _postgres(self, target: Target) -> Health:
         program = str(self.postgres_bin / "pg_isready") if self.postgres_bin else "pg_isready"
         said = self.host.run(
-            [program, "--host", "127.0.0.1", "--port", str(target.port), "--timeout", f"{self.timeout:.0f}"],
+            [program, "--host", target.address, "--port", str(target.port), "--timeout", f"{self.timeout:.0f}"],
             env={},
             check=False,
         )
@@ -132,14 +138,16 @@ class Prober:
         age = time.time() - float(verdicts["at"])
         out = [name for name, one in verdicts["peers"].items() if one["reason"]]
         words = f"its last verdict is {age:.0f} s old; out: {', '.join(out) or 'none'}"
-        if not self.host.alive(verdicts["pid"]):  # what the guard before wrote says nothing of this one
+        if not self.is_contained and not self.host.alive(
+            verdicts["pid"]
+        ):  # what the guard before wrote says nothing of this one
             return Health("unhealthy", f"{words}; it was written by one that is gone")
         return Health("healthy" if age < GUARD_SECONDS else "unhealthy", words)
 
     def _redis(self, target: Target) -> Health:
         try:
             said = self.host.run(
-                ["redis-cli", "-h", "127.0.0.1", "-p", str(target.port), "ping"],
+                ["redis-cli", "-h", target.address, "-p", str(target.port), "ping"],
                 env={"REDISCLI_AUTH": self.redis_password},
                 timeout=self.timeout,
                 check=False,

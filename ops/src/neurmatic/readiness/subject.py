@@ -16,6 +16,11 @@ from neurmatic.releases.events import EventLog
 from neurmatic.releases.members import edge_address, edge_place
 from neurmatic.releases.rehearsal import rehearse, settle
 from neurmatic.releases.up import Up
+from neurmatic.render.inside import places_in
+from neurmatic.render.places import Places
+from neurmatic.runtimes.base import Runtime
+from neurmatic.runtimes.choice import runtime_of
+from neurmatic.runtimes.containers.engine import Engine
 from neurmatic.stack.instance import Instance
 from neurmatic.stack.layout import Layout
 from neurmatic.stack.model import Stack
@@ -24,6 +29,8 @@ from neurmatic.stack.service import Service
 PATIENCE = 30.0
 _CLIENTS = itertools.count(10)
 LOG_SECONDS = 3.0
+NATIVE = "the same configuration is verified where it runs natively: `neurmatic up --runtime native`"
+LOG_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,15 @@ class View:
     @property
     def events(self) -> EventLog:
         return EventLog(self.host, self.layout)
+
+    @property
+    def runtime(self) -> Runtime:
+        return runtime_of(self.host, self.layout)
+
+    @property
+    def places(self) -> Places:
+        """Where the instances listen."""
+        return places_in(self.layout, self.stack)
 
     @property
     def address(self) -> str:
@@ -56,6 +72,11 @@ class View:
         Raises:
             Unverifiable: the edge doesn't answer on loopback, so that all requests come from one address.
         """
+        if self.layout.contained:
+            raise Unverifiable(
+                "requests from this machine reach the edge's container from one address only",
+                NATIVE,
+            )
         if not self.address.startswith("127."):
             raise Unverifiable("the edge answers on one address only", 'set [edge] listen to "127.0.0.1"')
         number = next(_CLIENTS)
@@ -67,7 +88,7 @@ class View:
         Raises:
             Refuted: the edge doesn't take it.
         """
-        url = f"http://127.0.0.1:{self.stack.edge.control_port}/purge"
+        url = f"http://{self.places.of('edge')}:{self.stack.edge.control_port}/purge"
         answer = request(url, method="POST", body=f"{path}\n".encode())
         if answer.status != 200:  # noqa: PLR2004  HTTP's own number
             raise Refuted(f"a purge: {answer}")
@@ -81,7 +102,7 @@ class View:
         wanted = answer.headers.get("x-request-id", "none")
         until = time.monotonic() + LOG_SECONDS
         while time.monotonic() < until:
-            for line in reversed((self.host.read(self.layout.logs / "edge" / "current") or "").splitlines()):
+            for line in reversed(self.runtime.log("edge", LOG_BYTES)):
                 if f'"id":"{wanted}"' in line:
                     found: dict[str, Any] = json.loads(line)
                     return found
@@ -90,7 +111,7 @@ class View:
 
     def ask(self, instance: Instance, path: str, *, timeout: float = 5, **kwargs: Any) -> Answer:
         """One request to an instance, past the edge and its limits."""
-        return request(f"http://127.0.0.1:{instance.port}{path}", timeout=timeout, **kwargs)
+        return request(f"http://{self.places.of(instance.name)}:{instance.port}{path}", timeout=timeout, **kwargs)
 
     def service(self) -> tuple[str, Service]:
         """The service that claims about health are about: the first one that the edge routes to."""
@@ -123,6 +144,23 @@ class Subject:
     say: Callable[[str], None] = lambda _line: None
     _open: ExitStack = field(default_factory=ExitStack)
     _copy: "Rehearsal | None" = None
+
+    def need_processes(self, why: str) -> None:
+        """Raises Unverifiable where the stack runs as containers: what such a check does to it can't be done there."""
+        if self.live.layout.contained:
+            raise Unverifiable(f"the stack runs as containers: {why}", NATIVE)
+
+    def need_containers(self) -> Engine:
+        """The engine that the stack's containers run in.
+
+        Raises:
+            Unverifiable: the stack runs as processes.
+        """
+        if not isinstance(engine := self.live.runtime, Engine):
+            raise Unverifiable(
+                "the stack runs as processes", "`neurmatic up --runtime containers` runs it as containers"
+            )
+        return engine
 
     def rehearsal(self) -> "Rehearsal":
         """A healthy copy of the stack that may be broken."""

@@ -25,13 +25,12 @@ from neurmatic.releases.certificate import (
     unfit,
     unusable,
 )
-from neurmatic.releases.edge import Edge
+from neurmatic.releases.edge import Edge, edge_of
 from neurmatic.releases.events import EventLog
 from neurmatic.releases.facts import read_mark, write_mark
 from neurmatic.releases.members import edge_place
 from neurmatic.releases.plan import certificate_digest
 from neurmatic.releases.project import Reporter
-from neurmatic.runtimes.native.supervisor import Supervisor
 from neurmatic.stack.layout import Layout
 from neurmatic.stack.model import Stack
 from neurmatic.stack.tls import Source
@@ -226,5 +225,4 @@ class Certificates:
 
 def certificates_of(host: Host, layout: Layout, stack: Stack, reporter: Reporter, user: str | None) -> Certificates:
     """The certificates of a stack that was started before."""
-    edge = Edge(host, layout, stack, Supervisor(host, layout), host.which("nginx") or "nginx", user)
-    return Certificates(host, layout, stack, edge, EventLog(host, layout), reporter, user)
+    return Certificates(host, layout, stack, edge_of(host, layout, stack, user), EventLog(host, layout), reporter, user)

@@ -9,12 +9,11 @@ from neurmatic.hosts.base import Host
 from neurmatic.releases.deployed import Deployed, check_deployed, read_deployed, save_deployed
 from neurmatic.releases.events import actor
 from neurmatic.releases.keeping import Made, made, to_remove
-from neurmatic.releases.project import Reporter, prepare_state
+from neurmatic.releases.project import prepare_state
 from neurmatic.releases.release import COMPLETE
 from neurmatic.releases.rollout import Choice, Outcome, Rollout
 from neurmatic.releases.swapping import settle_swap
 from neurmatic.releases.up import Up
-from neurmatic.stack.deploy import Deploy
 from neurmatic.stack.layout import Layout
 from neurmatic.stack.model import Stack
 
@@ -64,16 +63,17 @@ def known(host: Host, layout: Layout, deployed: Deployed, wanted: str) -> str:
     raise ConfigurationError(said, f"releases here: {', '.join(names) or 'none'}")
 
 
-def clear(host: Host, layout: Layout, settings: Deploy, reporter: Reporter, *, dry_run: bool = False) -> list[Made]:
+def clear(up: Up, *, dry_run: bool = False) -> list[Made]:
     """Remove the releases that no rollback needs, and say which; what serves, and what it would go back to, stays."""
+    host, layout, reporter = up.host, up.layout, up.reporter
     deployed = read_deployed(host, layout)
-    doomed = to_remove(made(host, layout, deployed), deployed, settings, datetime.now(UTC))
+    doomed = to_remove(made(host, layout, deployed), deployed, up.stack.deploy, datetime.now(UTC))
     for one in doomed:
         verb = "would be removed" if dry_run else "removed"
         reporter.say(f"release {one.name}: {verb}, {one.standing}, {one.bytes / 1e6:.0f} MB")
         if not dry_run:
             host.remove(layout.release(one.name) / COMPLETE)  # first: what is half removed must not pass for a release
-            host.remove(layout.release(one.name))
+            up.way.forget(one.name)
     if doomed and not dry_run:
         save_deployed(host, layout, deployed.without({one.name for one in doomed}))
     return doomed

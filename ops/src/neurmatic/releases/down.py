@@ -8,7 +8,7 @@ from neurmatic.hosts.base import Host
 from neurmatic.releases import running
 from neurmatic.releases.events import EventLog, actor
 from neurmatic.releases.project import Reporter, check_format
-from neurmatic.runtimes.native.supervisor import Supervisor
+from neurmatic.runtimes.choice import runtime_of
 from neurmatic.stack.layout import Layout
 
 
@@ -25,17 +25,16 @@ def down(host: Host, layout: Layout, reporter: Reporter) -> list[str]:
     check_format(host, layout)
     if not host.exists(layout.format_file):
         return []
-    supervisor, events = Supervisor(host, layout), EventLog(host, layout)
+    runtime, events = runtime_of(host, layout), EventLog(host, layout)
     with host.locked(layout.lock, f"neurmatic down by {actor()}"), events.recorded("down"):
         stopped = []
-        present = [name for name in host.names(layout.services) if not name.startswith(".")]
-        for name, grace in _last_started_first(host, layout, present):
-            if supervisor.inspect([name])[name].state != "stopped":
+        for name, grace in _last_started_first(host, layout, runtime.present()):
+            if runtime.inspect([name])[name].state != "stopped":
                 stopped.append(name)
-            supervisor.stop(name, grace=grace)
+            runtime.stop(name, grace=grace)
             if name in stopped:
                 reporter.say(f"{name}: stopped")
-        supervisor.shut_down()
+        runtime.shut_down()
     return stopped
 
 

@@ -9,13 +9,17 @@ from pathlib import Path
 
 from neurmatic.errors import BusyError, NeurmaticError
 from neurmatic.guard.peers import Settings, kept_out, upstream_lists
-from neurmatic.hosts.base import Host
+from neurmatic.hosts.base import Host, Result
 from neurmatic.probes.http import request
 from neurmatic.render.guard import guard_settings
+from neurmatic.render.inside import places_in
 from neurmatic.render.maintenance import OPEN
 from neurmatic.render.nginx import CONFIG, generation
+from neurmatic.render.places import LOOPBACK, Places
 from neurmatic.render.runit import as_account_with_low_ports
 from neurmatic.runtimes.base import Runtime
+from neurmatic.runtimes.choice import runtime_of
+from neurmatic.runtimes.containers.engine import Engine
 from neurmatic.stack.instance import Instance
 from neurmatic.stack.layout import Layout
 from neurmatic.stack.model import Stack
@@ -34,13 +38,18 @@ class Edge:
     layout: Layout
     stack: Stack
     runtime: Runtime
-    nginx: str
     user: str | None
+    places: Places = LOOPBACK
 
     @property
     def settings(self) -> Settings:
         """What the guard is told of this stack."""
-        return guard_settings(self.stack)
+        return guard_settings(self.stack, self.places)
+
+    @property
+    def control(self) -> str:
+        """Where nginx is asked about itself."""
+        return f"http://{self.places.of('edge')}:{self.stack.edge.control_port}"
 
     def prepare(self, missing: Iterable[str]) -> None:
         """Make the folders and lists; instances in `missing` get no requests until `let_in`, all others do.
@@ -68,15 +77,22 @@ class Edge:
             NeurmaticError: it refuses it; the running edge goes on with the one before.
         """
         config = str(self.layout.state / CONFIG)
-        argv = [self.nginx, "-t", "-q", "-e", "stderr", "-p", str(self.layout.run), "-c", config]
-        if self.user:  # as the account that runs it, which must own what it logs to: nginx opens that by name
-            account = as_account_with_low_ports(self.user) if self.stack.edge.low_ports else f"chpst -u {self.user}"
-            argv = ["sh", "-c", f'chown {self.user} /dev/stdout && exec {account} "$@"', "sh", *argv]
-        said = self.host.run(argv, env={}, cwd=self.layout.run, check=False)
-        if not said.ok:
+        said = self._try(["-t", "-q", "-e", "stderr", "-p", str(self.layout.run), "-c", config])
+        if said and not said.ok:
             raise NeurmaticError(
                 f"nginx refuses its configuration: {said.err.strip()}", "the running edge goes on with the one before"
             )
+
+    def _try(self, words: list[str]) -> Result | None:
+        """Call nginx as it runs; None where it has no container yet: starting, it will test its configuration itself."""
+        if isinstance(self.runtime, Engine):
+            running = self.runtime.inspect(["edge"]).get("edge")
+            return self.runtime.execute("edge", ["nginx", *words]) if running and running.pid else None
+        argv = [self.host.which("nginx") or "nginx", *words]
+        if self.user:  # as the account that runs it, which must own what it logs to: nginx opens that by name
+            account = as_account_with_low_ports(self.user) if self.stack.edge.low_ports else f"chpst -u {self.user}"
+            argv = ["sh", "-c", f'chown {self.user} /dev/stdout && exec {account} "$@"', "sh", *argv]
+        return self.host.run(argv, env={}, cwd=self.layout.run, check=False)
 
     def reload(self) -> None:
         """Have nginx load what lies there; when this returns, new requests meet it.
@@ -87,7 +103,7 @@ class Edge:
         self.runtime.reload("edge")
         time.sleep(SETTLE_SECONDS)
         wanted = generation(self.host.read(self.layout.state / CONFIG) or "")
-        url = f"http://127.0.0.1:{self.stack.edge.control_port}/generation"
+        url = f"{self.control}/generation"
         until = time.monotonic() + LOAD_SECONDS
         while wanted and request(url, timeout=1).body.decode() != wanted:
             if time.monotonic() > until:
@@ -164,3 +180,8 @@ class Edge:
                 if time.monotonic() > until:
                     raise
                 time.sleep(0.02)
+
+
+def edge_of(host: Host, layout: Layout, stack: Stack, user: str | None) -> Edge:
+    """The edge of a stack. `user` is the account that runs nginx; None: the tool's own."""
+    return Edge(host, layout, stack, runtime_of(host, layout), user, places_in(layout, stack))

@@ -155,13 +155,13 @@ def look(host: Host, layout: Layout, runtime: Runtime) -> EdgeReport:
     now = datetime.now(UTC)
     verdicts, age = _verdicts(host, layout, now)
     health = running.prober(host, layout, "").probe(Target("guard", "guard"))
-    control = f"http://127.0.0.1:{running.control_port}"
+    control = running.control
     return EdgeReport(
         stack=running.stack,
         url=running.url,
         upstreams=_upstreams(host, layout, verdicts, now),
         guard=Guard(health.ok, health.detail, age),
-        traffic=figures(host.tail(layout.logs / "edge" / "current", LOG_BYTES).splitlines(), now),
+        traffic=figures(runtime.log("edge", LOG_BYTES), now),
         connections=_connections(_said(f"{control}/status")),
         generation=Generation(
             _said(f"{control}/generation"),
@@ -170,7 +170,7 @@ def look(host: Host, layout: Layout, runtime: Runtime) -> EdgeReport:
         certificate=certificate(host.read(layout.certificate) or "", now),
         trusted=_trusted(running, now.date()),
         maintenance=switch.closed(host, layout),
-        switch_loaded=switch.loaded(host, layout, running.control_port),
+        switch_loaded=switch.loaded(host, layout, control),
     )
 
 

@@ -5,13 +5,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from neurmatic.errors import ConfigurationError
-from neurmatic.guard.peers import upstream_lists
+from neurmatic.guard.peers import Settings, upstream_lists
 from neurmatic.hosts.base import Host
 from neurmatic.releases import release as releases
 from neurmatic.releases.plan import SERVING, Facts, Mark, mark
 from neurmatic.render.file import Files
-from neurmatic.render.guard import guard_settings
-from neurmatic.render.stack import Context, render
 from neurmatic.runtimes.base import Runtime
 from neurmatic.runtimes.native.cluster import cluster_exists
 from neurmatic.stack.instance import Instance
@@ -29,18 +27,17 @@ class Desired:
     marks: Mapping[str, Mark]
 
 
-def desired(host: Host, stack: Stack, context: Context) -> Desired:
-    """Render the stack. The edge's mark includes its certificate and its instances, so that others are loaded."""
-    files = render(stack, context)
+def desired(host: Host, layout: Layout, files: Mapping[str, Files], settings: Settings) -> Desired:
+    """What is rendered, with its marks. The edge's includes its certificate and its instances, so that others are loaded."""
     marks = {name: mark(of) for name, of in files.items()}
-    instances = "".join(upstream_lists(guard_settings(stack), {}).values())
-    marks["edge"] = mark(files["edge"], host.read(context.layout.certificate) or "", instances)
+    instances = "".join(upstream_lists(settings, {}).values())
+    marks["edge"] = mark(files["edge"], host.read(layout.certificate) or "", instances)
     return Desired(files, marks)
 
 
 def gather(host: Host, layout: Layout, runtime: Runtime, release: str, wanted: Desired) -> Facts:
     """Read what is there now."""
-    present = [name for name in host.names(layout.services) if not name.startswith(".")]
+    present = runtime.present()
     states = {name: one.state for name, one in runtime.inspect(present).items()}
     return Facts(
         release_complete=releases.is_complete(host, layout, release),
@@ -64,8 +61,8 @@ def write_mark(host: Host, layout: Layout, name: str, now: Mark) -> None:
     host.write(layout.service(name) / MARK, json.dumps(asdict(now)) + "\n")
 
 
-def check_ports(host: Host, stack: Stack, facts: Facts, ours: Mapping[str, Instance]) -> None:
-    """Every port of an instance to be started must be free.
+def check_ports(host: Host, layout: Layout, stack: Stack, facts: Facts, ours: Mapping[str, Instance]) -> None:
+    """Every port of an instance to be started must be free; of containers, those alone that are published.
 
     Raises:
         ConfigurationError: naming every taken port, the field it stands in and who has it.
@@ -74,10 +71,12 @@ def check_ports(host: Host, stack: Stack, facts: Facts, ours: Mapping[str, Insta
     for one in ours.values():
         if facts.states.get(one.name) in (*SERVING, "stopping") or not one.port:
             continue
+        if layout.contained and one.kind != "edge":
+            continue
         wanted.append((f"{one.name}'s port", one.port))
         if one.kind == "edge":
             wanted.append(("edge.http_port", stack.edge.http_port))
-            wanted.append(("edge.control_port", stack.edge.control_port))
+            wanted += [] if layout.contained else [("edge.control_port", stack.edge.control_port)]
     taken = [f"{port} ({who}) is taken by {owner}" for who, port in wanted if (owner := host.port_owner(port))]
     if taken:
         raise ConfigurationError(

@@ -4,17 +4,17 @@ import time
 from dataclasses import dataclass, replace
 
 from neurmatic.errors import NeurmaticError
-from neurmatic.hosts.base import Host
 from neurmatic.probes.health import Health, Prober
 from neurmatic.releases.events import EventLog
 from neurmatic.releases.members import start_timeout, target
 from neurmatic.releases.project import Reporter
+from neurmatic.render.places import Places
 from neurmatic.runtimes.base import Runtime
 from neurmatic.stack.instance import Instance
-from neurmatic.stack.layout import Layout
 from neurmatic.stack.model import Stack
 
 HOPELESS_RESTARTS = 4  # with back-off that takes some 7 s; what ends that often won't come up by waiting
+LAST_BYTES = 4000
 ALIVE_SECONDS = 2  # all there is to see of a process that answers nothing
 
 
@@ -22,9 +22,8 @@ ALIVE_SECONDS = 2  # all there is to see of a process that answers nothing
 class Gate:
     """Waits for instances of one stack and one release."""
 
-    host: Host
-    layout: Layout
     stack: Stack
+    places: Places
     release: str
     runtime: Runtime
     prober: Prober
@@ -71,7 +70,7 @@ class Gate:
 
     def probe(self, one: Instance) -> Health:
         """How the instance is now."""
-        health = self.prober.probe(target(self.stack, one))
+        health = self.prober.probe(target(self.stack, one, self.places))
         is_other = health.version not in ("", self.release)
         return (
             replace(health, detail=f"{health.detail}, and it says that it is {health.version}") if is_other else health
@@ -85,5 +84,5 @@ class Gate:
 
     def last_words(self, one: Instance) -> str:
         """The end of the instance's log, as the end of a sentence about it; empty when it wrote nothing."""
-        lines = (self.host.read(self.layout.logs / one.name / "current") or "").splitlines()[-8:]
+        lines = self.runtime.log(one.name, LAST_BYTES)[-8:]
         return "\n  its log ends with:\n    " + "\n    ".join(lines) if lines else ""

@@ -9,6 +9,8 @@ from neurmatic.probes.http import request
 from neurmatic.releases.members import target
 from neurmatic.releases.running import read
 from neurmatic.releases.values import read_secrets
+from neurmatic.render.inside import places_in
+from neurmatic.render.places import Places
 from neurmatic.stack.layout import Layout
 from neurmatic.stack.model import Stack
 from neurmatic.stack.secret import Secret
@@ -50,24 +52,26 @@ def examine(host: Host, layout: Layout, stack: Stack) -> Report:
     """Ask everything; takes some seconds at most, whatever hangs."""
     password = read_secrets(host, layout).get("REDIS_PASSWORD", Secret("")).reveal()
     prober = read(host, layout).prober(host, layout, password)
+    places = places_in(layout, stack)
     parts = (
-        _api(stack),
+        _api(stack, places),
         _frontend(prober, stack),
-        _server(prober, stack, "postgres"),
-        _server(prober, stack, "redis"),
+        _server(prober, stack, places, "postgres"),
+        _server(prober, stack, places, "redis"),
         _disk(host, layout, stack),
         _memory(host, stack),
     )
     return Report(stack.name, parts)
 
 
-def _api(stack: Stack) -> Part:
+def _api(stack: Stack, places: Places) -> Part:
     """Every instance that the edge routes to must answer its overall health, or else its readiness, with 200."""
     said = []
     for one in stack.instances():
         service = stack.services.get(one.service)
         if service and service.routes and one.port:
-            answer = request(f"http://127.0.0.1:{one.port}{service.health.overall or service.health.ready}", timeout=4)
+            path = service.health.overall or service.health.ready
+            answer = request(f"http://{places.of(one.name)}:{one.port}{path}", timeout=4)
             body = answer.json()
             word = f" {body['status']}" if isinstance(body, dict) and isinstance(body.get("status"), str) else ""
             said.append((answer.status == 200, f"{one.name}{word} ({answer})"))  # noqa: PLR2004  HTTP's own number
@@ -81,11 +85,11 @@ def _frontend(prober: Prober, stack: Stack) -> Part:
     return Part("frontend", health.ok, f"{stack.url}/ {health.detail}")
 
 
-def _server(prober: Prober, stack: Stack, name: str) -> Part:
+def _server(prober: Prober, stack: Stack, places: Places, name: str) -> Part:
     one = next((one for one in stack.instances() if one.name == name), None)
     if one is None:
         return Part(name, None, "not part of the stack")
-    health = prober.probe(target(stack, one))
+    health = prober.probe(target(stack, one, places))
     return Part(name, health.ok, health.detail)
 
 

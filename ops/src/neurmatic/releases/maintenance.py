@@ -13,12 +13,11 @@ from pathlib import Path
 
 from neurmatic.errors import ConfigurationError, NeurmaticError
 from neurmatic.hosts.base import Host
-from neurmatic.releases.edge import LOAD_SECONDS, Edge
+from neurmatic.releases.edge import LOAD_SECONDS, Edge, edge_of
 from neurmatic.releases.events import EventLog, actor
 from neurmatic.releases.switch import closed, loaded
 from neurmatic.render.maintenance import OPEN, Closed, switch, texts
 from neurmatic.render.nginx import CONFIG
-from neurmatic.runtimes.native.supervisor import Supervisor
 from neurmatic.stack.layout import Layout
 from neurmatic.stack.model import Stack
 
@@ -103,7 +102,7 @@ class Maintenance:
         return self.edge.runtime.inspect(["edge"])["edge"].state in SERVING
 
     def _is_loaded(self) -> bool:
-        return not self._is_running() or loaded(self.edge.host, self.edge.layout, self.edge.stack.edge.control_port)
+        return not self._is_running() or loaded(self.edge.host, self.edge.layout, self.edge.control)
 
     def _load(self) -> None:
         """Have nginx load the switch. One that doesn't run will find it when it starts."""
@@ -122,8 +121,7 @@ class Maintenance:
 
 def maintenance_of(host: Host, layout: Layout, stack: Stack, user: str | None) -> Maintenance:
     """The switch of a stack that was started before. `user` is the account that runs nginx; None: the tool's own."""
-    edge = Edge(host, layout, stack, Supervisor(host, layout), host.which("nginx") or "nginx", user)
-    return Maintenance(edge, EventLog(host, layout))
+    return Maintenance(edge_of(host, layout, stack, user), EventLog(host, layout))
 
 
 def _put(host: Host, path: Path, text: str | None) -> None:

@@ -1,11 +1,11 @@
 """From the stack to the running set: where each instance is asked for its health, and how long it may take."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from neurmatic.probes.health import Target
 from neurmatic.probes.tls import Place
 from neurmatic.releases.running import Member, RunningSet
+from neurmatic.render.places import LOOPBACK, Places
 from neurmatic.stack.instance import Instance
 from neurmatic.stack.layout import Layout
 from neurmatic.stack.model import Stack
@@ -33,7 +33,7 @@ def edge_place(stack: Stack, layout: Layout, source: str | None = None) -> Place
     return Place(edge_address(stack), stack.edge.https_port, stack.identity.host, layout.trust, source)
 
 
-def target(stack: Stack, one: Instance) -> Target:
+def target(stack: Stack, one: Instance, places: Places = LOOPBACK) -> Target:
     """Where and how to ask this instance for its health."""
     if one.kind == "edge":
         return Target(one.name, one.kind, one.port, url=stack.url + edge_path(stack))
@@ -41,7 +41,7 @@ def target(stack: Stack, one: Instance) -> Target:
         pattern = next(timer.pattern() for timer in stack.timers() if timer.name == one.name)
         return Target(one.name, one.kind, times=pattern)
     path = stack.services[one.service].health.ready if one.kind == "service" and one.port else None
-    return Target(one.name, one.kind, one.port, path)
+    return Target(one.name, one.kind, one.port, path, address=places.of(one.name))
 
 
 def edge_path(stack: Stack) -> str:
@@ -69,12 +69,14 @@ def stop_timeout(stack: Stack, one: Instance) -> float:
     return stack.services[one.service].stop_timeout if one.kind == "service" else BUILT_IN_SECONDS
 
 
-def running_set(stack: Stack, release: str, programs: Mapping[str, str], versions: Mapping[str, str]) -> RunningSet:
+def running_set(
+    stack: Stack, release: str, postgres_bin: str, versions: Mapping[str, str], places: Places
+) -> RunningSet:
     """What `up` makes run; `versions` are those of the built-in programs."""
     members = tuple(
         Member(
             one.service,
-            target(stack, one),
+            target(stack, one, places),
             versions.get(_PROGRAMS.get(one.kind, ""), release),
             start_timeout(stack, one),
             stop_timeout(stack, one),
@@ -88,9 +90,10 @@ def running_set(stack: Stack, release: str, programs: Mapping[str, str], version
         url=stack.url,
         release=release,
         edge_address=edge_address(stack),
-        postgres_bin=str(Path(programs["postgres"]).parent) if stack.postgres else "",
+        postgres_bin=postgres_bin,
         members=members,
         control_port=stack.edge.control_port,
+        control_address=places.of("edge"),
         cdn=cdn or "",
         cdn_as_of=cdns()[cdn].as_of if cdn else "",
     )

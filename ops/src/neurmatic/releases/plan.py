@@ -79,7 +79,7 @@ def mark(files: Files, certificate: str = "", beside: str = "") -> Mark:
     """
     process, config = hashlib.sha256(), hashlib.sha256(beside.encode())
     for path in sorted(files):
-        part = process if path.startswith("services/") else config
+        part = process if path.startswith(("services/", "supervised/")) else config
         part.update(f"{path}\0{files[path].text}\0".encode())
     return Mark(process.hexdigest()[:16], config.hexdigest()[:16], certificate_digest(certificate))
 

@@ -1,7 +1,7 @@
 """A project and its state folder: found, checked, and prepared."""
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -32,6 +32,12 @@ class Quiet:
 def state_folder(project: Path, chosen: Path | None) -> Path:
     """Where the state of this project lies: as chosen, else .neurmatic beside the stack file (which may be a link)."""
     return (chosen or project / ".neurmatic").resolve()
+
+
+def layout_of(host: Host, state: Path, project: Path) -> Layout:
+    """The layout of a state folder, which says itself whether its stack runs as containers."""
+    layout = Layout(state, project)
+    return replace(layout, contained=host.exists(layout.runtime))
 
 
 def place_state(host: Host, project: Path, chosen: Path | None, user: str | None) -> Path:
@@ -69,7 +75,7 @@ def check_format(host: Host, layout: Layout) -> None:
         strangers = [
             name
             for name in host.names(layout.state)
-            if not name.startswith(".") and name not in ("lock", "FORMAT", "secrets.env")
+            if not name.startswith(".") and name not in ("lock", "FORMAT", "secrets.env", "runtime")
         ]
         if strangers:
             raise ConfigurationError(
@@ -83,7 +89,16 @@ def prepare_state(host: Host, layout: Layout, user: str | None) -> None:
     host.make_folder(layout.state)
     if not host.exists(layout.format_file):
         host.write(layout.format_file, STATE_FORMAT + "\n")
-    for folder in (layout.releases, layout.config, layout.services, layout.logs, layout.tls, layout.reports):
+    needed = (
+        layout.releases,
+        layout.config,
+        layout.services,
+        layout.supervised,
+        layout.logs,
+        layout.tls,
+        layout.reports,
+    )
+    for folder in needed:
         host.make_folder(folder)
     host.make_folder(layout.data, owner=user)
     host.make_folder(layout.run, owner=user)

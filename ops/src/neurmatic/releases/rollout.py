@@ -158,7 +158,7 @@ class Rollout:
         Requests may go to them still, when it was killed before nginx had loaded what `deployed.json` says; and the guard knows them.
         """
         known = {one.name for one in self.leaving}
-        present = [name for name in self.host.names(self.layout.services) if not name.startswith(".")]
+        present = self.runtime.present()
         strays = [name for name in present if name not in known and name.rpartition("-")[0] in self.old.stack.services]
         if strays:
             self.reporter.say(f"an earlier command was cut off: removing {', '.join(strays)}")
@@ -175,7 +175,8 @@ class Rollout:
             one.name for one in self.leaving if one.name not in states or states[one.name].state not in SERVING
         ]:
             raise ConfigurationError(f"not running: {', '.join(down)}", "`neurmatic up` starts what is missing")
-        check_ports(self.host, self.new.stack, Facts(), {one.name: one for one in self.coming})
+        self.new.way.check_limits()  # while both run they may use more together: for seconds, and no limit is lifted
+        check_ports(self.host, self.layout, self.new.stack, Facts(), {one.name: one for one in self.coming})
         postgres = self.both.stack.postgres
         users = [one for one in self.both.stack.services.values() if "postgres" in one.needs]
         if postgres:

@@ -7,6 +7,7 @@ from pathlib import Path
 from neurmatic.errors import ConfigurationError
 from neurmatic.hosts.base import Host
 from neurmatic.probes.health import Prober, Target
+from neurmatic.render.places import LOOPBACK_ADDRESS
 from neurmatic.stack.layout import Layout
 
 
@@ -43,6 +44,12 @@ class RunningSet:
     control_port: int = 0
     cdn: str = ""
     cdn_as_of: str = ""
+    control_address: str = LOOPBACK_ADDRESS
+
+    @property
+    def control(self) -> str:
+        """Where the edge is asked about itself."""
+        return f"http://{self.control_address}:{self.control_port}"
 
     def numbers(self) -> dict[str, tuple[int, ...]]:
         """Numbers of the instances, by service; built-in services have none."""
@@ -63,6 +70,7 @@ class RunningSet:
             edge=edge,
             guard=layout.guard,
             switch=layout.switch,
+            is_contained=layout.contained,
             timeout=timeout,
         )
 

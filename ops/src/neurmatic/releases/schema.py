@@ -73,7 +73,7 @@ def revision(up: Up) -> str:
     postgres = up.stack.postgres
     if not postgres or not postgres.revision:
         return ""
-    return ask(up.host, postgres, up.programs["postgres"], up.secrets["POSTGRES_SUPERUSER_PASSWORD"], postgres.revision)
+    return ask(up.host, up.server(postgres), postgres.revision)
 
 
 def first_later(host: Host, layout: Layout, release: str) -> str:

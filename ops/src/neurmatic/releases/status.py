@@ -79,7 +79,7 @@ def _rows(host: Host, running: RunningSet, states: dict[str, Running], health: d
                 state=state.state,
                 health="unhealthy" if stopped else seen.state,
                 version=seen.version or member.version,
-                address=f"127.0.0.1:{member.target.port}" if member.target.port else "",
+                address=f"{member.target.address}:{member.target.port}" if member.target.port else "",
                 pid=state.pid,
                 memory_bytes=host.process_memory(state.pid) if state.pid else 0,
                 restarts=state.restarts,

@@ -11,7 +11,7 @@ def closed(host: Host, layout: Layout) -> Closed | None:
     return closed_in(host.read(layout.switch) or OPEN)
 
 
-def loaded(host: Host, layout: Layout, control_port: int) -> bool:
-    """Whether nginx, asked at its control port, has loaded the switch that lies there."""
-    said = request(f"http://127.0.0.1:{control_port}/maintenance", timeout=2).body.decode(errors="replace")
+def loaded(host: Host, layout: Layout, control: str) -> bool:
+    """Whether nginx, asked where it answers about itself, has loaded the switch that lies there."""
+    said = request(f"{control}/maintenance", timeout=2).body.decode(errors="replace")
     return said == mark(host.read(layout.switch) or OPEN)

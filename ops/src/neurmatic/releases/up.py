@@ -3,32 +3,33 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from neurmatic.errors import CommandError, ConfigurationError, NeurmaticError
 from neurmatic.hosts.base import Host
 from neurmatic.releases import members, migrations, running
-from neurmatic.releases import release as releases
 from neurmatic.releases.certificate import LOCAL, moment
 from neurmatic.releases.certificates import Certificates
 from neurmatic.releases.deployed import read_deployed, save_deployed
-from neurmatic.releases.edge import Edge
+from neurmatic.releases.edge import edge_of
 from neurmatic.releases.events import EventLog, actor
-from neurmatic.releases.facts import Desired, check_commands, check_ports, desired, gather, write_mark
+from neurmatic.releases.facts import Desired, check_ports, desired, gather, write_mark
 from neurmatic.releases.gate import Gate
 from neurmatic.releases.plan import Plan, Step, make_plan
 from neurmatic.releases.project import Reporter, check_format, prepare_state
 from neurmatic.releases.secrets import ensure_secrets, imagined_secrets
 from neurmatic.releases.swapping import settle_swap
+from neurmatic.releases.way import Started
+from neurmatic.releases.ways import way_of
 from neurmatic.releases.writing import write_instance
-from neurmatic.render.environment import SecretValues, environment
+from neurmatic.render.environment import SecretValues
 from neurmatic.render.file import Files
-from neurmatic.render.stack import Context
+from neurmatic.runtimes.choice import runtime_of
 from neurmatic.runtimes.native import cluster
-from neurmatic.runtimes.native.programs import HELPERS, find_modules, find_programs, program_version
-from neurmatic.runtimes.native.supervisor import Supervisor
 from neurmatic.stack.instance import Instance
 from neurmatic.stack.layout import Layout
 from neurmatic.stack.model import Stack
+from neurmatic.stack.postgres import Postgres
 
 
 @dataclass
@@ -50,7 +51,8 @@ class Up:
     chosen: str = ""
 
     def __post_init__(self) -> None:
-        self.runtime = Supervisor(self.host, self.layout)
+        self.runtime = runtime_of(self.host, self.layout)
+        self.way = way_of(Started(self.host, self.layout, self.stack, self.reporter, self.user, self.tool))
         self.events = EventLog(self.host, self.layout)
         self.instances = {one.name: one for one in self.stack.instances()}
 
@@ -68,6 +70,7 @@ class Up:
         """What `up` does, for whoever has had it checked and holds the stack's lock."""
         prepare_state(self.host, self.layout, self.user)
         self.runtime.clear()
+        self.way.refresh()
         if done := settle_swap(self.host, self.layout):
             self.reporter.say(done)
         with self.events.recorded("up", release=self.release, environment=self.stack.environment):
@@ -118,13 +121,10 @@ class Up:
     def check(self) -> None:
         """Everything that can be refused before anything changes."""
         check_format(self.host, self.layout)
-        check_commands(self.host, self.stack, self.layout)
-        self._check_account()
-        self.programs = find_programs(self.host, self.stack, self.layout)
-        self.modules = find_modules(self.host)
-        self.release = self.chosen or releases.identify(self.host, self.stack.release, self.layout.project)
-        nginx = self.programs["nginx"]
-        self.edge = Edge(self.host, self.layout, self.stack, self.runtime, nginx, self.user)
+        self.ensure_account()
+        self.way.check()
+        self.release = self.chosen or self.way.identify()
+        self.edge = edge_of(self.host, self.layout, self.stack, self.user)
         self.certificates = Certificates(
             self.host, self.layout, self.stack, self.edge, self.events, self.reporter, self.user
         )
@@ -133,25 +133,23 @@ class Up:
         secrets = ensure_secrets(self.host, self.layout, self.stack)
         self.certificates.provide()
         self._desire(secrets)
-        versions = {
-            name: program_version(self.host, path) for name, path in self.programs.items() if name not in HELPERS
-        }
-        self.running = members.running_set(self.stack, self.release, self.programs, versions)
+        programs, places = self.way.programs, self.way.places
+        folder = str(Path(programs["postgres"]).parent) if self.stack.postgres else ""
+        self.running = members.running_set(self.stack, self.release, folder, self.way.versions(), places)
         password = secrets["REDIS_PASSWORD"].reveal() if self.stack.redis else ""
         prober = self.running.prober(self.host, self.layout, password, timeout=2)
-        self.gate = Gate(
-            self.host, self.layout, self.stack, self.release, self.runtime, prober, self.events, self.reporter
-        )
+        self.gate = Gate(self.stack, places, self.release, self.runtime, prober, self.events, self.reporter)
 
     def _desire(self, secrets: SecretValues) -> None:
         self.secrets = secrets
-        context = Context(self.layout, self.release, self.programs, secrets, self.user, self.modules, self.tool)
-        self.desired: Desired = desired(self.host, self.stack, context)
+        files = self.way.render(self.release, secrets)
+        self.desired: Desired = desired(self.host, self.layout, files, self.edge.settings)
 
     def _plan(self) -> Plan:
+        self.way.check_limits()
         facts = gather(self.host, self.layout, self.runtime, self.release, self.desired)
         facts = replace(facts, certificate=self.certificates.to_ask())
-        check_ports(self.host, self.stack, facts, self.instances)
+        check_ports(self.host, self.layout, self.stack, facts, self.instances)
         return make_plan(self.stack, self.release, self.desired.files, self.desired.marks, facts)
 
     def _apply(self, plan: Plan) -> None:
@@ -195,14 +193,14 @@ class Up:
         self.reporter.say(f"release {self.release}: building")
         begun = time.monotonic()
         with self.events.recorded("build", release=self.release):
-            releases.make(self.host, self.layout, self.stack.release, self.release)
+            self.way.make(self.release)
         self.reporter.say(f"release {self.release}: made in {time.monotonic() - begun:.1f} s")
 
     def _create(self, step: Step) -> None:
         self.reporter.say(f"{step.subject}: making a new cluster in {self.layout.data}/postgres")
         superuser = self.secrets["POSTGRES_SUPERUSER_PASSWORD"]
         with self.events.recorded("create", instance=step.subject):
-            cluster.create_cluster(self.host, self.layout, self.programs["postgres"], superuser, self.user)
+            cluster.create_cluster(self.host, self.layout, self.way.programs["postgres"], superuser, self.user)
         self.host.remove(self.layout.migrated)
 
     def migrate(self) -> None:
@@ -219,7 +217,8 @@ class Up:
     def _run_once(self, what: str, command: tuple[str, ...]) -> None:
         """Run the release's migrations or seed; that it is done is noted after the last of the two."""
         self.reporter.say(f"{what}: {' '.join(command)}")
-        self.gate.await_needs(self._first())
+        first = next(one for one in self.instances.values() if one.service == self.stack.release_service)
+        self.gate.await_needs(first)
         with self.events.recorded(what, release=self.release):
             try:
                 self._end_earlier(what)
@@ -253,15 +252,7 @@ class Up:
         Raises:
             CommandError: it ended with anything but 0, or took too long.
         """
-        env = environment(self.stack, self._first(), self.release, self.secrets)
-        env.pop("PORT", None)  # that port is the instance's
-        workdir = self.layout.workdir(self.release, has_files=bool(self.stack.release.files))
-        # sh finds a relative program from the folder it runs in, as the services' own start does; the open file says who is at work
-        argv = ["sh", "-c", 'exec 9>>"$0" && exec "$@"', str(self.layout.at_work), *command]
-        self.host.run(argv, env=env, cwd=workdir, user=self.user, timeout=self.stack.release.timeout)
-
-    def _first(self) -> Instance:
-        return next(one for one in self.instances.values() if one.service == self.stack.release_service)
+        self.way.run(command, self.release, self.secrets)
 
     def _start(self, together: list[Instance]) -> None:
         for one in self.launch(together):
@@ -325,20 +316,23 @@ class Up:
         """Wait until the instance is healthy, then mark it as started with its current files."""
         self.gate.await_health(one)
         if one.kind == "postgres" and self.stack.postgres:
-            passwords = self.secrets["POSTGRES_SUPERUSER_PASSWORD"], self.secrets["POSTGRES_PASSWORD"]
-            cluster.ensure_database(self.host, self.stack.postgres, self.programs["postgres"], *passwords)
+            cluster.ensure_database(self.host, self.server(self.stack.postgres), self.secrets["POSTGRES_PASSWORD"])
         write_mark(self.host, self.layout, one.name, self.desired.marks[one.name])
         seconds = time.monotonic() - begun
         self.reporter.say(f"{one.name}: healthy after {seconds:.1f} s")
         self.events.write("start", "done", instance=one.name, duration_s=round(seconds, 3))
+
+    def server(self, postgres: Postgres) -> cluster.Server:
+        """The stack's PostgreSQL, as its superuser asks it."""
+        superuser, address = self.secrets["POSTGRES_SUPERUSER_PASSWORD"], self.way.places.of("postgres")
+        return cluster.Server(postgres, self.way.programs["postgres"], superuser, address)
 
     def write(self, name: str) -> None:
         """Bring an instance's files to what they should be."""
         write_instance(self.host, self.layout, name, self.desired.files[name], self.user)
 
     def _prepare_folders(self, one: Instance) -> None:
-        if one.kind == "redis":
-            self.host.make_folder(self.layout.data / "redis", mode=0o700, owner=self.user)
+        self.way.prepare_folders(one)
         if one.kind == "edge":
             self.edge.check()
         if one.kind == "timer" and not self.host.exists(self.layout.timers / one.name):
@@ -351,18 +345,6 @@ class Up:
             self.reporter.say(f"account {self.user}: made, without password and shell, to run everything")
             nobody = ["--no-create-home", "--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin"]
             self.host.run(["useradd", "--system", *nobody, self.user])
-
-    def _check_account(self) -> None:
-        """The services' account must reach what it is to run."""
-        if not self.user:
-            return
-        self.ensure_account()
-        folder = self.layout.state if self.stack.release.files else self.layout.project
-        if self.host.exists(folder) and not self.host.can_enter(folder, self.user):
-            raise ConfigurationError(
-                f"services run as {self.user}, which can't enter {folder}",
-                "move the project to a folder open to it (such as /srv), or list what it runs under [release] files",
-            )
 
 
 def _alike(one: Instance, other: Instance) -> bool:

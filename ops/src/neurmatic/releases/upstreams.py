@@ -7,7 +7,7 @@ from typing import Literal
 
 from neurmatic.guard.peers import Peer, Settings
 
-_DOWN = re.compile(r"^server \S+:(?P<port>\d+) .* down;(?:  # \S+ is out: (?P<reason>.*))?$", re.MULTILINE)
+_DOWN = re.compile(r"^server (?P<address>\S+) .* down;(?:  # \S+ is out: (?P<reason>.*))?$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,17 @@ def upstreams(
 ) -> tuple[Upstream, ...]:
     """Each instance as nginx's lists, by service, have it; verdicts and drains, by instance, say why."""
     down = {
-        service: {int(one["port"]): one["reason"] or "" for one in _DOWN.finditer(text)}
+        service: {one["address"]: one["reason"] or "" for one in _DOWN.finditer(text)}
         for service, text in lists.items()
     }
     return tuple(
-        _upstream(peer, down.get(peer.service, {}).get(peer.port), verdicts.get(peer.name), drains.get(peer.name))
+        _upstream(peer, down.get(peer.service, {}).get(_address(peer)), verdicts.get(peer.name), drains.get(peer.name))
         for peer in settings.peers
     )
+
+
+def _address(peer: Peer) -> str:
+    return f"{peer.host}:{peer.port}"
 
 
 def _upstream(peer: Peer, down: str | None, verdict: Verdict | None, drain: Drain | None) -> Upstream:
@@ -71,7 +75,7 @@ def _upstream(peer: Peer, down: str | None, verdict: Verdict | None, drain: Drai
     return Upstream(
         service=peer.service,
         instance=peer.name,
-        address=f"127.0.0.1:{peer.port}",
+        address=_address(peer),
         state="out" if out else "in",
         reason=(cause.reason if cause else "") or down or "",
         kept_out_by=by,

@@ -65,14 +65,15 @@ def _services(among: Inside, config: Files) -> Node:
         services["postgres"] = postgres(among, stack.postgres, config)
     if stack.redis:
         services["redis"] = redis(among, stack.redis, config)
-    services |= {verb: _once(among, verb) for verb in _verbs(stack)}
+    services |= {verb: _verb(among, verb) for verb in _verbs(stack)}
     for one in stack.instances():
         if one.kind == "service":
-            services[one.name] = _site(among, one) if one.service == SITE else _instance(among, one)
+            services[one.name] = site(among, one) if one.service == SITE else instance(among, one)
     return services | {"edge": edge(among, config)}
 
 
-def _instance(among: Inside, one: Instance) -> Node:
+def instance(among: Inside, one: Instance) -> Node:
+    """A service's instance, started after what it needs."""
     service = among.stack.services[one.service]
     reload = among.reload.get(one.service)
     command = (reload.command if reload else None) or service.command
@@ -89,24 +90,37 @@ def _instance(among: Inside, one: Instance) -> Node:
     return node
 
 
-def _once(among: Inside, verb: str) -> Node:
-    """A command of the release that runs before its first request, and ends."""
+def once(among: Inside, command: tuple[str, ...], place: str = "migrate") -> Node:
+    """A command of the release, in the environment of its service's first instance, that runs and ends.
+
+    Args:
+        among: the stack.
+        command: what it runs.
+        place: whose address it gets.
+    """
     stack = among.stack
     first = next(one for one in stack.instances() if one.service == stack.release_service)
     node = _application(among, first)
-    del node["environment"]["PORT"]  # that port is the instance's
-    verbs = _verbs(stack)
-    node |= {
-        "command": [literal(word) for word in getattr(stack.release, verb)],
-        **common(among, first.service, verb, APPLICATION),
+    node["environment"].pop("PORT", None)  # that port is the instance's
+    return node | {
+        "command": [literal(word) for word in command],
+        **common(among, first.service, place, APPLICATION),
         "restart": "no",
-        "depends_on": _needed(stack, stack.services[first.service].needs, verbs[: verbs.index(verb)]),
         "healthcheck": {"disable": True},
     }
-    return node | (_sources(node, reload) if (reload := among.reload.get(first.service)) else {})
 
 
-def _site(among: Inside, one: Instance) -> Node:
+def _verb(among: Inside, verb: str) -> Node:
+    """What the release does before its first request: after what it needs, and after the verb before."""
+    stack, verbs = among.stack, _verbs(among.stack)
+    service = stack.release_service
+    node = once(among, getattr(stack.release, verb), verb)
+    node["depends_on"] = _needed(stack, stack.services[service].needs, verbs[: verbs.index(verb)])
+    return node | (_sources(node, reload) if (reload := among.reload.get(service)) else {})
+
+
+def site(among: Inside, one: Instance) -> Node:
+    """The container that serves the site's files."""
     reload = among.reload.get(SITE)
     node = {
         **image(among, SITE),

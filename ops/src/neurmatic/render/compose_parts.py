@@ -1,6 +1,7 @@
 """What the services of compose.yaml have in common: the least of rights, limits, health checks, mounted configuration."""
 
 import hashlib
+from pathlib import Path
 from typing import Any
 
 from neurmatic.render.file import Files
@@ -64,6 +65,11 @@ def image(among: Inside, service: str) -> Node:
     if made_of.args:
         build["args"] = list(made_of.args)
     return {"image": f"{among.stack.name}-{name}:{stage}", "build": build}
+
+
+def mount(path: Path, *, writable: bool = False) -> str:
+    """A folder of the host, at the same place in the container."""
+    return f"{path}:{path}" + ("" if writable else ":ro")
 
 
 def literal(text: str) -> str:

@@ -47,7 +47,7 @@ def _edge(among: Inside) -> Files:
         **render_guard(stack, places),
         **{f"config/upstreams/{name}.conf": File(text) for name, text in lists.items()},
         "config/edge/stapling.conf": File("# Nothing is stapled here.\n"),
-        "config/edge/start.sh": _script("edge.sh", run=LAYOUT.run, config=LAYOUT.config, state=LAYOUT.state),
+        "config/edge/start.sh": script("edge.sh", run=LAYOUT.run, config=LAYOUT.config, state=LAYOUT.state, lists=True),
     }
 
 
@@ -57,11 +57,11 @@ def _servers(among: Inside) -> Files:
         folder = LAYOUT.config / "postgresql"
         found |= render_postgres(postgres, None, LAYOUT, among.places)
         found["config/postgresql/database.sql"] = File(ROLE_AND_DATABASE)
-        script = _script("postgres.sh", data=POSTGRES_DATA, config=folder, postgres=postgres)
-        found["config/postgresql/start.sh"] = script
+        start = script("postgres.sh", data=POSTGRES_DATA, config=folder, postgres=postgres)
+        found["config/postgresql/start.sh"] = start
     if redis := among.stack.redis:
         found |= render_redis(redis, None, LAYOUT, among.places)
-        found["config/redis/start.sh"] = _script("redis.sh", config=LAYOUT.config / "redis")
+        found["config/redis/start.sh"] = script("redis.sh", config=LAYOUT.config / "redis")
     return found
 
 
@@ -69,11 +69,12 @@ def _secrets(stack: Stack) -> Files:
     generated = [*(("POSTGRES_PASSWORD", "POSTGRES_SUPERUSER_PASSWORD") if stack.postgres else ())]
     generated += [*(("REDIS_PASSWORD",) if stack.redis else ()), *stack.secrets.generate]
     required = stack.secrets.require
-    script = _script("make-secrets", generated=generated, required=required, names=stack.tls_names, group=GROUP)
-    return {"make-secrets": script}
+    text = script("make-secrets", generated=generated, required=required, names=stack.tls_names, group=GROUP)
+    return {"make-secrets": text}
 
 
-def _script(name: str, **values: object) -> File:
+def script(name: str, **values: object) -> File:
+    """A script from its template."""
     text = (files(__package__) / "templates" / "containers" / f"{name}.j2").read_text(encoding="utf-8")
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False)  # noqa: S701  it is no HTML
     environment.filters["dns"] = lambda host: f"DNS:{host}"

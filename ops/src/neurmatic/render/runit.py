@@ -42,7 +42,7 @@ class Process:
 
 def render_process(process: Process, layout: Layout) -> Files:
     """The service directory of one instance, its variables one file each, for its own account's eyes alone."""
-    folder = f"services/{process.instance}"
+    folder = str(layout.service(process.instance).relative_to(layout.state))
     files = {
         f"{folder}/env/{name}": File(value + "\n", mode=0o600, secret=name in process.secret_names)
         for name, value in process.env.items()

@@ -4,6 +4,7 @@ import string
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from neurmatic.render.backup import render_backup
@@ -32,6 +33,7 @@ class Context(NamedTuple):
     Attributes:
         modules: full paths of the modules that nginx loads.
         tool: the command line by which a timer calls the tool for this stack, without the command's own words.
+        engine: variables by which whatever a timer calls finds the container engine.
     """
 
     layout: Layout
@@ -41,6 +43,7 @@ class Context(NamedTuple):
     user: str | None
     modules: tuple[str, ...] = ()
     tool: tuple[str, ...] = ()
+    engine: Mapping[str, str] = MappingProxyType({})
 
 
 def render(stack: Stack, context: Context) -> dict[str, Files]:
@@ -56,6 +59,8 @@ def arguments(command: tuple[str, ...], instance: Instance) -> tuple[str, ...]:
 
 def _render_instance(stack: Stack, one: Instance, context: Context) -> Files:
     layout = context.layout
+    if one.kind == "timer":
+        return render_timer(stack, one, context)
     process = render_process(_process(stack, one, context), layout)
     if one.kind == "edge":
         return process | render_nginx(stack, layout, context.release, context.modules)
@@ -65,8 +70,6 @@ def _render_instance(stack: Stack, one: Instance, context: Context) -> Files:
         return process | render_postgres(stack.postgres, stack.backup, layout)
     if one.kind == "redis" and stack.redis:
         return process | render_redis(stack.redis, context.secrets["REDIS_PASSWORD"], layout)
-    if one.name == BACKUP_TIMER and stack.backup and stack.postgres:
-        return process | render_backup(stack.backup, stack.postgres, context.secrets, layout)
     return process
 
 
@@ -78,8 +81,6 @@ def _process(stack: Stack, one: Instance, context: Context) -> Process:
         variables = environment(stack, one, context.release, context.secrets)
         hidden = secret_names(stack)
         return Process(one.name, argv, workdir, variables, hidden, "TERM", stop_group=True, user=context.user)
-    if one.kind == "timer":
-        return _timer(stack, one, context)
     commands: dict[Kind, tuple[tuple[str, ...], str]] = {
         "edge": ((programs["nginx"], "-e", "stderr", "-p", str(layout.run), "-c", f"{layout.state}/{NGINX}"), "QUIT"),
         "postgres": (
@@ -103,6 +104,14 @@ def _process(stack: Stack, one: Instance, context: Context) -> Process:
     return replace(process, low_ports=low, ascii_log=one.kind == "edge")
 
 
+def render_timer(stack: Stack, one: Instance, context: Context) -> Files:
+    """A timer's service directory; the one that makes backups has what those need."""
+    process = render_process(_timer(stack, one, context), context.layout)
+    if one.name == BACKUP_TIMER and stack.backup and stack.postgres:
+        return process | render_backup(stack.backup, stack.postgres, context.secrets, context.layout)
+    return process
+
+
 def _timer(stack: Stack, one: Instance, context: Context) -> Process:
     """snooze, which waits for the time and then becomes the command; runit starts it again for the next time.
 
@@ -115,5 +124,5 @@ def _timer(stack: Stack, one: Instance, context: Context) -> Process:
         # The run is noted before it begins: one that fails waits for the next time, too, instead of hammering.
         *("sh", "-c", 'echo ran >"$0" && exec "$@"', last_run, *context.tool, *timer.command),
     )
-    env = {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8", "TZ": "UTC"}
+    env = {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8", "TZ": "UTC", **context.engine}
     return Process(one.name, argv, Path("/"), env, frozenset(), "TERM", stop_group=True, user=None, ends=True)

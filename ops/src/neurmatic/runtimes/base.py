@@ -28,12 +28,24 @@ class Runtime(Protocol):
 
     def inspect(self, names: Iterable[str]) -> dict[str, Running]: ...
 
+    def present(self) -> list[str]:
+        """Names of the instances that it knows of, running or not."""
+        ...
+
+    def check(self) -> None:
+        """Raises ConfigurationError where what it stands on isn't there."""
+        ...
+
     def restarts(self, name: str) -> int:
         """How often the instance ended by itself since it was last started."""
         ...
 
     def is_supervising(self) -> bool:
         """Whether what restarts instances runs itself."""
+        ...
+
+    def ensure_running(self) -> None:
+        """See that what restarts instances runs."""
         ...
 
     def start(self, name: str) -> None:
@@ -50,4 +62,24 @@ class Runtime(Protocol):
 
     def signal(self, name: str, signal: str) -> None:
         """Send a signal to the instance's process and its children: for drills and checks."""
+        ...
+
+    def supervisor_pid(self, name: str) -> int:
+        """The process that restarts this instance and no other; 0 when there is none."""
+        ...
+
+    def log(self, name: str, most: int) -> list[str]:
+        """The last lines that the instance wrote, of `most` bytes at most."""
+        ...
+
+    def forget(self, name: str) -> None:
+        """Remove a stopped instance, and its folder."""
+        ...
+
+    def clear(self) -> None:
+        """Remove what was half made or half forgotten when a command was killed."""
+        ...
+
+    def shut_down(self) -> None:
+        """End what restarts instances; every instance must be stopped before."""
         ...

@@ -10,6 +10,8 @@ from neurmatic.stack.postgres import Postgres
 from neurmatic.stack.redis import Redis
 from neurmatic.stack.section import Command, Name, Port, Section, Size, UrlPath, VariableName, Words, size_bytes
 
+HERE = "localhost"
+"""The registry's name where there is none: images are built on the host that runs them."""
 BLOCK = 64
 """Addresses kept for each service: as many as it may have instances."""
 CONNECTION_BYTES = 5 * 1024**2
@@ -54,9 +56,10 @@ class Containers(Section):
     """The stack as containers: `neurmatic render --runtime containers` writes the files for `docker compose`."""
 
     registry: str = Field(
-        default="localhost",
+        default=HERE,
         pattern=r"^[a-z0-9][a-z0-9.:/_-]*[a-z0-9]$",
-        description="Where images are pulled from: REGISTRY/IMAGE:VERSION. The variable REGISTRY overrides it.",
+        description="Where images are pulled from: REGISTRY/IMAGE:VERSION; localhost: `up` builds them itself. "
+        "The variable REGISTRY overrides it.",
     )
     images: dict[Name, Image] = Field(description="The application's images.")
     postgres_image: str = Field(default="postgres:15-bookworm", description="PostgreSQL; POSTGRES_IMAGE overrides it.")

@@ -4,16 +4,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 STATE_FORMAT = "1"
+COMPOSE = "compose.yaml"
+"""An instance's file for the container engine, in its folder."""
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """The PATH of everything that runs under the stack: the same whoever starts it."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Paths of one stack's state, and of the project it was started from."""
+    """Paths of one stack's state, and of the project it was started from.
+
+    Attributes:
+        contained: whether the stack runs as containers.
+    """
 
     state: Path
     project: Path
+    contained: bool = False
 
     @property
     def format_file(self) -> Path:
@@ -51,8 +58,23 @@ class Layout:
 
     @property
     def services(self) -> Path:
-        """Runsvdir's folder: one service directory per instance."""
+        """One folder per instance, with what starts it: runit's, or a compose file."""
         return self.state / "services"
+
+    @property
+    def supervised(self) -> Path:
+        """Runsvdir's folder: beside containers it has the timers alone, as it would start whatever else it finds there."""
+        return self.state / "supervised" if self.contained else self.services
+
+    @property
+    def runtime(self) -> Path:
+        """Says that the stack runs as containers; natively there is none."""
+        return self.state / "runtime"
+
+    @property
+    def images(self) -> Path:
+        """Which images the edge, PostgreSQL and Redis run."""
+        return self.state / "images.json"
 
     @property
     def data(self) -> Path:
@@ -182,7 +204,7 @@ class Layout:
         return self.state / "reports"
 
     def service(self, instance: str) -> Path:
-        return self.services / instance
+        return (self.supervised if instance.startswith("timer-") else self.services) / instance
 
     def release(self, release: str) -> Path:
         return self.releases / release

@@ -39,6 +39,7 @@ class Service(Section):
     pool_size: int = Field(default=5, ge=1, le=500, description="Database connections that one instance may hold.")
 
     _numbers: tuple[int, ...] | None = PrivateAttr(None)
+    _apart: bool = PrivateAttr(default=False)
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -51,9 +52,17 @@ class Service(Section):
         placed._numbers = numbers  # noqa: SLF001  its own class
         return placed
 
+    def apart(self) -> Self:
+        """The same service with each instance at an address of its own: all of them listen on the pool's first port."""
+        moved = self.replace()
+        moved._apart = True  # noqa: SLF001  its own class
+        return moved
+
     @property
     def half(self) -> int:
         """Instances that one release may have, so that a second one fits beside it into the pool of ports."""
+        if self._apart:
+            return MOST_INSTANCES // 2
         if not self.ports:
             return MOST_INSTANCES
         first, last = port_range(self.ports)
@@ -61,7 +70,9 @@ class Service(Section):
 
     def port(self, number: int) -> int | None:
         """Port of the instance with this number, from 1; None for a service without HTTP."""
-        return port_range(self.ports)[0] + number - 1 if self.ports else None
+        if not self.ports:
+            return None
+        return port_range(self.ports)[0] + (0 if self._apart else number - 1)
 
 
 ServiceName = Name

@@ -15,7 +15,7 @@ from neurmatic.releases import expiry
 from neurmatic.releases.certificate import covers, moment
 from neurmatic.releases.certificates import certificates_of
 from neurmatic.releases.project import Quiet
-from neurmatic.runtimes.native.supervisor import Supervisor
+from neurmatic.runtimes.choice import runtime_of
 
 QUICK = False
 PER_SECOND = 50
@@ -65,7 +65,7 @@ def _served(live: View, evidence: Evidence) -> None:
 def _readable(live: View, evidence: Evidence) -> None:
     path = live.layout.certificate
     mode, owner = live.host.run(["stat", "-c", "%a %U", str(path)], env={}).out.split()
-    pid = Supervisor(live.host, live.layout).inspect(["edge"])["edge"].pid
+    pid = runtime_of(live.host, live.layout).inspect(["edge"])["edge"].pid
     account = live.host.run(["stat", "-c", "%U", f"/proc/{pid}"], env={}).out.strip()
     evidence.expect(
         mode == "600" and owner == account, f"the key's file is {owner}'s with mode {mode}, nginx runs as {account}"
@@ -80,7 +80,7 @@ def _watched(subject: Subject, evidence: Evidence) -> None:
     for timer in live.stack.timers():
         if timer.command[0] != "certificates":
             continue
-        state = Supervisor(live.host, live.layout).inspect([timer.name]).get(timer.name)
+        state = runtime_of(live.host, live.layout).inspect([timer.name]).get(timer.name)
         evidence.expect(
             bool(state and state.state == "running" and standing.next_run),
             f"{timer.name} is {state.state if state else 'not there'}, next run {standing.next_run or 'never'}",

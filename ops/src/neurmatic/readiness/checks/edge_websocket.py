@@ -44,7 +44,7 @@ def _everybody(copy: Rehearsal, evidence: Evidence) -> None:
         at = {one.name: _connected(copy, held, evidence, one) for one in instances}
         time.sleep(SETTLE_SECONDS)
         deaf = _deaf([*through, *at.values()], _announce(copy))
-    names = {f"127.0.0.1:{one.port}": one.name for one in instances}
+    names = {f"{copy.places.of(one.name)}:{one.port}": one.name for one in instances}
     lines = [copy.logged(one.answer) for one in through]  # the edge writes them at the end
     held_by = {names[line["upstream"].split(", ")[-1]] for line in lines}
     evidence.expect(

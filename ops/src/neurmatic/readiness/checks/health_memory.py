@@ -14,6 +14,7 @@ LAX_BYTES = 2**30
 
 
 def check(subject: Subject, evidence: Evidence) -> None:
+    subject.need_processes("the engine gives each container its group itself")
     copy = subject.rehearsal()
     part = checks_of(overall(copy)).get("memory", {})
     evidence.expect(

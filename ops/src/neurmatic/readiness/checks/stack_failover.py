@@ -18,6 +18,7 @@ RETURN_SECONDS = 40.0
 
 
 def check(subject: Subject, evidence: Evidence) -> None:
+    subject.need_processes("nothing else can stand at a container's address and say that it isn't ready")
     copy = subject.rehearsal()
     if len(copy.instances(copy.service()[0])) < 2:
         raise Unverifiable("there is one instance only", "set instances = 2")
@@ -102,7 +103,8 @@ def _once(copy: Rehearsal, evidence: Evidence, victim: Instance) -> None:
 def _tries(copy: Rehearsal, victim: Instance) -> int:
     """Requests that the edge's log says went to the instance."""
     text = copy.host.read(copy.layout.logs / "edge" / "current") or ""
-    return text.count(f'127.0.0.1:{victim.port}"') + text.count(f"127.0.0.1:{victim.port},")
+    address = f"{copy.places.of(victim.name)}:{victim.port}"
+    return text.count(f'{address}"') + text.count(f"{address},")
 
 
 def _returned(copy: Rehearsal, victim: Instance) -> float:

@@ -81,5 +81,5 @@ def _info(copy: Rehearsal) -> dict[str, str]:
 def _redis(copy: Rehearsal, *words: str) -> list[str]:
     port = copy.stack.redis.port if copy.stack.redis else 0
     env = {"REDISCLI_AUTH": copy.up.secrets["REDIS_PASSWORD"].reveal()}
-    said = copy.host.run(["redis-cli", "-e", "-h", "127.0.0.1", "-p", str(port), *words], env=env)
+    said = copy.host.run(["redis-cli", "-e", "-h", copy.places.of("redis"), "-p", str(port), *words], env=env)
     return said.out.splitlines()

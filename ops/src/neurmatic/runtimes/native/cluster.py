@@ -3,6 +3,7 @@
 import contextlib
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from neurmatic.errors import NeurmaticError
 from neurmatic.hosts.base import Host
@@ -47,12 +48,27 @@ def create_cluster(host: Host, layout: Layout, postgres_program: str, password: 
     host.rename(unfinished, layout.data / "postgres")
 
 
-def ask(host: Host, postgres: Postgres, program: str, superuser: Secret, query: str) -> str:
+class Server(NamedTuple):
+    """A running server, to be asked as its superuser.
+
+    Attributes:
+        program: full path of `postgres`, beside which psql lies.
+        address: where it listens.
+    """
+
+    postgres: Postgres
+    program: str
+    superuser: Secret
+    address: str
+
+
+def ask(host: Host, server: Server, query: str) -> str:
     """The answer of the application's database to a query, as text; read only."""
+    postgres, program, superuser, address = server
     said = host.run(
         [
             str(Path(program).with_name("psql")),
-            *("--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--host", "127.0.0.1"),
+            *("--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--host", address),
             *("--port", str(postgres.port), "--username", SUPERUSER, "--dbname", postgres.database),
         ],
         env={"PGPASSWORD": superuser.reveal(), "PGOPTIONS": "-c default_transaction_read_only=on", "LANG": "C.UTF-8"},
@@ -63,13 +79,14 @@ def ask(host: Host, postgres: Postgres, program: str, superuser: Secret, query: 
     return said.out.strip()
 
 
-def ensure_database(host: Host, postgres: Postgres, program: str, superuser: Secret, password: Secret) -> None:
+def ensure_database(host: Host, server: Server, password: Secret) -> None:
     """Make the application's role and database where they are missing, and set the role's password."""
+    postgres, program, superuser, address = server
     variables = {"app_user": postgres.user, "app_database": postgres.database}
     host.run(
         [
             str(Path(program).with_name("psql")),
-            *("--no-psqlrc", "--quiet", "--host", "127.0.0.1", "--port", str(postgres.port)),
+            *("--no-psqlrc", "--quiet", "--host", address, "--port", str(postgres.port)),
             *("--username", SUPERUSER, "--dbname", "postgres"),
             *(word for name, value in variables.items() for word in ("--set", f"{name}={value}")),
         ],

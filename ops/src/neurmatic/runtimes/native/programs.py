@@ -12,6 +12,7 @@ _POSTGRES_HOMES = Path("/usr/lib/postgresql")  # Debian's and Ubuntu's place, by
 _PACKAGES = {
     "nginx": "nginx",
     "redis-server": "redis-server",
+    "redis-cli": "redis-tools",
     "runsvdir": "runit",
     "python3": "python3",
     "lego": "lego",
@@ -34,6 +35,19 @@ def find_programs(host: Host, stack: Stack, layout: Layout) -> dict[str, str]:
         ConfigurationError: some are missing; the message names all of them and the packages to install.
     """
     wanted = ["nginx", "runsvdir", "python3", *(["redis-server"] if stack.redis else [])]
+    return _found(host, stack, layout, wanted)
+
+
+def find_helpers(host: Host, stack: Stack, layout: Layout) -> dict[str, str]:
+    """The same for a stack that runs as containers: what the tool itself works with, on the host.
+
+    Raises:
+        ConfigurationError: as above.
+    """
+    return _found(host, stack, layout, ["runsvdir", *(["redis-cli"] if stack.redis else [])])
+
+
+def _found(host: Host, stack: Stack, layout: Layout, wanted: list[str]) -> dict[str, str]:
     wanted += [*(["snooze"] if stack.timers() else []), *(["lego"] if stack.tls.certificates == "acme" else [])]
     wanted += ["pgbackrest", "age", "zstd"] if stack.backup else []
     found = {name: host.which(name) for name in wanted}

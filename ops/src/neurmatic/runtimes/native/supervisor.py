@@ -50,6 +50,12 @@ class Supervisor:
             state = "stopping"
         return Running(state, pid or None, seconds, restarts)
 
+    def present(self) -> list[str]:
+        return [name for name in self.host.names(self.layout.supervised) if not name.startswith(".")]
+
+    def check(self) -> None:
+        """There is nothing to be there before: `ensure_running` starts it."""
+
     def restarts(self, name: str) -> int:
         """How often the instance ended by itself since it was last started."""
         return len((self.host.read(self.layout.service(name) / "restarts") or "").splitlines())
@@ -81,7 +87,7 @@ class Supervisor:
     def _pid(self) -> int:
         """Runsvdir's process; 0 when it does not run."""
         pid = int((self.host.read(self._pid_file) or "").strip() or 0)
-        return pid if pid and f"runsvdir -P {self.layout.services}" in self.host.command_line(pid) else 0
+        return pid if pid and f"runsvdir -P {self.layout.supervised}" in self.host.command_line(pid) else 0
 
     def is_supervising(self) -> bool:
         return self._pid() > 0
@@ -106,7 +112,7 @@ class Supervisor:
                 script,
                 "sh",
                 str(pid_file),
-                str(self.layout.services),
+                str(self.layout.supervised),
             ],
             env={"PATH": SYSTEM_PATH, "LANG": "C.UTF-8"},
             cwd=self.layout.state,
@@ -160,6 +166,9 @@ class Supervisor:
         if running.pid:
             self.host.signal(running.pid, signal, tree=True)
 
+    def log(self, name: str, most: int) -> list[str]:
+        return self.host.tail(self.layout.logs / name / "current", most).splitlines()
+
     def supervisor_pid(self, name: str) -> int:
         """The instance's runsv; 0 when it has none."""
         holders = self.host.holders(self.layout.service(name) / "supervise" / "lock")
@@ -175,9 +184,9 @@ class Supervisor:
 
     def clear(self) -> None:
         """Remove what was half made or half forgotten when a command was killed; runsvdir passes over such names."""
-        for name in self.host.names(self.layout.services):
+        for name in self.host.names(self.layout.supervised):
             if name.startswith("."):
-                self._remove(self.layout.service(name))
+                self._remove(self.layout.supervised / name)
 
     def _remove(self, folder: Path) -> None:
         self.host.run(["sv", "exit", str(folder)], check=False)
@@ -189,7 +198,7 @@ class Supervisor:
         if pid := self._pid():
             self.host.signal(pid, "HUP")  # runsvdir's own way: it ends its runsv, then itself
             self._wait_until(lambda: not self.host.alive(pid))
-        names = [name for name in self.host.names(self.layout.services) if not name.startswith(".")]
+        names = self.present()
         for name in names:  # a runsv that outlived its runsvdir
             self.host.run(["sv", "exit", str(self.layout.service(name))], check=False)
         self._wait_until(lambda: not any(self._supervised(name) for name in names))

@@ -1,0 +1,1 @@
+"""Containers: an engine starts, restarts and limits each instance; the tool tells it which."""
