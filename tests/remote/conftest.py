@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from server import NEURMATIC, Server
+from server import NEURMATIC, Second, Server
 from small_stack import StackDir
 
 
@@ -74,6 +74,14 @@ def bootstrapped(bare):
     """The server with the tool, and what bootstrap said."""
     with tempfile.TemporaryDirectory() as folder:
         yield bare, Operator(bare, folder).run("bootstrap", "server")
+
+
+@pytest.fixture(scope="module")
+def second(bootstrapped):
+    """Another server with the tool, in a network of its own."""
+    server = Second(bootstrapped[0])
+    yield server
+    server.remove()
 
 
 @pytest.fixture

@@ -4,24 +4,31 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 from neurmatic import __version__
+from neurmatic.cli.context import HOST, chosen_state
 from neurmatic.errors import ConfigurationError
 from neurmatic.hosts import bundle, kept
+from neurmatic.releases.events import EventLog
+from neurmatic.releases.project import state_folder
 from neurmatic.remote.build import build_digest
-from neurmatic.remote.target import check_names
+from neurmatic.remote.target import PASSING, check_names
+from neurmatic.stack.layout import Layout
 
 RECORDS = ".commands"
 """Beside the state folder, which a command may purge, and outlive."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("action", choices=("hello", "receive", "look", "keep", "which", "attach", "signal"))
+    parser.add_argument("action", choices=("hello", "look", "keep", "which", "attach", "signal", *_SHORT))
     parser.add_argument("--names", type=json.loads, default=[], metavar="JSON", help="files of the project, as a list")
     parser.add_argument("--folder", type=Path, required=True, metavar="DIR", help="the project's folder")
     parser.add_argument("--digest", metavar="SHA256", help="of the files that are received")
     parser.add_argument("--words", type=json.loads, metavar="JSON", help="the command, as a list")
+    parser.add_argument("--details", type=json.loads, metavar="JSON", help="of the event that is noted")
     parser.add_argument("--id", metavar="NAME", help="the record of a kept command")
     parser.add_argument("--signal", choices=("INT", "TERM"), help="what the command is sent")
     parser.add_argument("--together", action="store_true", help="errors in their order between the output")
@@ -33,8 +40,8 @@ def run(args: argparse.Namespace) -> int:
     records = args.folder / RECORDS
     if args.action == "hello":
         print(json.dumps(_said(args, records)))
-    elif args.action == "receive":
-        bundle.unpack(sys.stdin.buffer, args.folder, args.names, args.digest)
+    elif args.action in _SHORT:
+        _SHORT[args.action](args)
     elif args.action == "look":
         os.chdir(args.folder)
         os.execv(sys.executable, _argv(args.words))  # noqa: S606  no shell on purpose
@@ -50,6 +57,31 @@ def run(args: argparse.Namespace) -> int:
         if chosen:
             chosen.signal(args.signal)
     return 0
+
+
+def _standing(args: argparse.Namespace) -> None:
+    from neurmatic.remote.standing import standing  # noqa: PLC0415  slow to import, and no other action needs it
+
+    at_work = [one.words for one in kept.every(args.folder / RECORDS) if one.is_running()]
+    changing = [words for words in at_work if words.split()[0] not in PASSING]
+    print(json.dumps(asdict(standing(HOST, _layout(args), changing))))
+
+
+def _note(args: argparse.Namespace) -> None:
+    if HOST.exists((where := _layout(args)).format_file):
+        EventLog(HOST, where).write("fleet", **args.details)
+
+
+def _layout(args: argparse.Namespace) -> Layout:
+    return Layout(state_folder(args.folder, chosen_state(args)), args.folder)
+
+
+_SHORT: dict[str, Callable[[argparse.Namespace], None]] = {
+    "receive": lambda args: bundle.unpack(sys.stdin.buffer, args.folder, args.names, args.digest),
+    "put-back": lambda args: bundle.put_back(args.folder, args.names, args.digest),
+    "standing": _standing,
+    "note": _note,
+}
 
 
 def _said(args: argparse.Namespace, records: Path) -> dict[str, object]:
