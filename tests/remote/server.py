@@ -4,6 +4,7 @@ Its network is this machine's, so its sshd listens on a free port of loopback; P
 of its own, with nothing but loopback in it.
 """
 
+import contextlib
 import os
 import shutil
 import signal
@@ -204,6 +205,47 @@ class Second(Server):
         while subprocess.run(["ssh", "-F", self.client / "config", "second", "true"], check=False).returncode:
             assert time.monotonic() < until and self.process.poll() is None, "the second server's sshd did not start"
             time.sleep(0.2)
+
+
+class Operator:
+    """Types commands here, in a project folder; the server is reached by the names of an ssh configuration."""
+
+    def __init__(self, server, folder):
+        self.server = server
+        self.folder = folder
+
+    @contextlib.contextmanager
+    def begin(self, *words):
+        """A command that is not waited for; its output is to be read while it comes."""
+        process = subprocess.Popen(
+            [NEURMATIC, *words],
+            cwd=self.folder,
+            env=self.server.env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        with process:
+            try:
+                yield process
+                process.wait(timeout=60)
+            finally:
+                process.kill()  # a test that fails leaves nothing to wait for
+
+    def run(self, *words, code=0, answer=""):
+        done = subprocess.run(
+            [NEURMATIC, *words],
+            cwd=self.folder,
+            env=self.server.env,
+            input=answer,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        assert done.returncode == code, f"{words} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+        return done
 
 
 def _words(pid):

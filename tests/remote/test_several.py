@@ -12,7 +12,7 @@ import threading
 import time
 
 import pytest
-from conftest import Operator
+from server import Operator
 from small_stack import StackDir
 
 from neurmatic.cli.main import main
@@ -160,7 +160,7 @@ def test_what_only_looks_runs_on_each_and_the_worst_code_counts(running):
 
 def test_what_is_for_one_host_at_a_time_is_refused(running):
     pair, _ = running
-    for words in (["restore", "--list"], ["down"], ["attach"], ["logs", "-f"]):
+    for words in (["restore"], ["down"], ["attach"], ["logs", "-f"]):
         assert "one host at a time" in pair.both(*words, code=2).stderr, words
     assert "named twice" in pair.run("-H", "server", "-H", "server", "status", code=2).stderr
     assert "another question on each host" in pair.both("rollback", "--with-database", code=2).stderr
