@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--folder", type=Path, required=True, metavar="DIR", help="the project's folder")
     parser.add_argument("--digest", metavar="SHA256", help="of the files that are received")
     parser.add_argument("--words", type=json.loads, metavar="JSON", help="the command, as a list")
+    parser.add_argument("--standing", action="store_true", help="hello says how the stack stands, too")
     parser.add_argument("--details", type=json.loads, metavar="JSON", help="of the event that is noted")
     parser.add_argument("--id", metavar="NAME", help="the record of a kept command")
     parser.add_argument("--signal", choices=("INT", "TERM"), help="what the command is sent")
@@ -59,12 +60,12 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _standing(args: argparse.Namespace) -> None:
+def _standing(args: argparse.Namespace, records: Path) -> dict[str, object]:
     from neurmatic.remote.standing import standing  # noqa: PLC0415  slow to import, and no other action needs it
 
-    at_work = [one.words for one in kept.every(args.folder / RECORDS) if one.is_running()]
+    at_work = [one.words for one in kept.every(records) if one.is_running()]
     changing = [words for words in at_work if words.split()[0] not in PASSING]
-    print(json.dumps(asdict(standing(HOST, _layout(args), changing))))
+    return asdict(standing(HOST, _layout(args), changing))
 
 
 def _note(args: argparse.Namespace) -> None:
@@ -73,13 +74,13 @@ def _note(args: argparse.Namespace) -> None:
 
 
 def _layout(args: argparse.Namespace) -> Layout:
-    return Layout(state_folder(args.folder, chosen_state(args)), args.folder)
+    chosen = args.folder / args.state if args.state else chosen_state(args)  # as for a command, which runs in there
+    return Layout(state_folder(args.folder, chosen), args.folder)
 
 
 _SHORT: dict[str, Callable[[argparse.Namespace], None]] = {
     "receive": lambda args: bundle.unpack(sys.stdin.buffer, args.folder, args.names, args.digest),
     "put-back": lambda args: bundle.put_back(args.folder, args.names, args.digest),
-    "standing": _standing,
     "note": _note,
 }
 
@@ -91,6 +92,7 @@ def _said(args: argparse.Namespace, records: Path) -> dict[str, object]:
         "project": args.folder.is_dir(),
         "digest": bundle.digest(args.folder, args.names) if args.names else "",
         "running": [one.words for one in kept.every(records) if one.is_running()],
+        "standing": _standing(args, records) if args.standing else None,
     }
 
 

@@ -110,9 +110,7 @@ class Session:
         Raises:
             NeurmaticError: the tool is missing there, or another build of it is there.
         """
-        hello(self._there, self._folder, ())
-        done = _checked(self._there, self._there.run(self._words("standing", *options)))
-        found = json.loads(done.out)
+        found = hello(self._there, self._folder, (), "--standing", *options)["standing"]
         return Answer(**found | {"releases": tuple(found["releases"])})
 
     def note(self, details: Mapping[str, str], options: Sequence[str]) -> None:
@@ -205,13 +203,13 @@ def new_name() -> str:
     return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
 
 
-def hello(there: Connection, folder: Path, names: Sequence[str]) -> dict[str, Any]:
-    """What the tool there says of itself and of the project.
+def hello(there: Connection, folder: Path, names: Sequence[str], *more: str) -> dict[str, Any]:
+    """What the tool there says of itself and of the project; `more` are words that ask for more.
 
     Raises:
         NeurmaticError: there is no tool, or another build than this one.
     """
-    done = there.run(["neurmatic", "remote", "hello", "--folder", str(folder), "--names", json.dumps(names)])
+    done = there.run(["neurmatic", "remote", "hello", "--folder", str(folder), "--names", json.dumps(names), *more])
     to = there.destination
     if done.code == NO_PROGRAM:
         raise NeurmaticError(f"{to}: neurmatic is not installed there", f"`neurmatic bootstrap {to}` installs it")
