@@ -16,7 +16,7 @@ from server import Operator
 from small_stack import StackDir
 
 from neurmatic.cli.main import main
-from neurmatic.remote import fleet
+from neurmatic.remote import member
 
 BOTH = ("-H", "server", "-H", "second")
 STACK = """
@@ -313,7 +313,7 @@ def test_a_host_that_is_gone_for_good_and_the_other_goes_back(pair, monkeypatch,
 
     monkeypatch.chdir(pair.folder)
     monkeypatch.setitem(os.environ, "NEURMATIC_SSH", pair.server.env["NEURMATIC_SSH"])
-    monkeypatch.setattr(fleet, "AGAIN_SECONDS", 0)
+    monkeypatch.setattr(member, "AGAIN_SECONDS", 0)
     ending = threading.Thread(target=end_it)
     ending.start()
     try:
