@@ -65,6 +65,41 @@ def test_what_was_sent_is_there_in_place_of_what_was_and_nothing_else_is_touched
     arrive(data, there, wanted, tmp_path)
 
 
+def test_what_was_replaced_comes_back_and_only_once(project, there, tmp_path):
+    (there / "app.py").write_text("old")
+    before = bundle.digest(there, NAMES)
+    data, wanted = sent(project)
+    arrive(data, there, wanted, tmp_path)
+    bundle.put_back(there, NAMES, "of other files")
+    assert bundle.digest(there, NAMES) == wanted
+    bundle.put_back(there, NAMES, wanted)
+    assert bundle.digest(there, NAMES) == before
+    assert [path.name for path in (there / "site").iterdir()] == ["gone.html"]
+    assert not list((there / ".coming").iterdir()), "nothing is left of either"
+    bundle.put_back(there, NAMES, wanted)
+    assert bundle.digest(there, NAMES) == before
+
+
+def test_a_file_in_the_place_of_a_folder_and_a_folder_in_that_of_a_file_come_back_too(project, there, tmp_path):
+    (there / "site" / "gone.html").unlink()
+    (there / "site").rmdir()
+    (there / "site").write_text("a file")
+    (there / "app.py").mkdir()
+    data, wanted = sent(project)
+    arrive(data, there, wanted, tmp_path)
+    assert (there / "site").is_dir() and (there / "app.py").is_file()
+    bundle.put_back(there, NAMES, wanted)
+    assert (there / "site").read_text() == "a file" and (there / "app.py").is_dir()
+
+
+def test_files_that_were_changed_by_hand_since_are_left_alone(project, there, tmp_path):
+    data, wanted = sent(project)
+    arrive(data, there, wanted, tmp_path)
+    (there / "app.py").write_text("by hand")
+    bundle.put_back(there, NAMES, wanted)
+    assert (there / "app.py").read_text() == "by hand" and (there / "neurmatic.toml").read_text() == "[stack]"
+
+
 @pytest.mark.parametrize("share", [0, 0.3, 0.9, 0.999])
 def test_a_transfer_that_was_cut_leaves_the_old_files(project, there, tmp_path, share):
     (project / "site" / "big").write_bytes(os.urandom(100_000))

@@ -1,17 +1,15 @@
 """One server for the whole suite, made fresh, with the tool brought there by the command that an operator types."""
 
-import contextlib
 import itertools
 import json
 import os
 import shutil
-import subprocess
 import tempfile
 import time
 from pathlib import Path
 
 import pytest
-from server import NEURMATIC, Server
+from server import Operator, Second, Server
 from small_stack import StackDir
 
 
@@ -19,47 +17,6 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if Path(__file__).parent in item.path.parents and os.geteuid() != 0:
             item.add_marker(pytest.mark.skip(reason="a root file system of its own needs root"))
-
-
-class Operator:
-    """Types commands here, in a project folder; the server is reached by the names of an ssh configuration."""
-
-    def __init__(self, server, folder):
-        self.server = server
-        self.folder = folder
-
-    @contextlib.contextmanager
-    def begin(self, *words):
-        """A command that is not waited for; its output is to be read while it comes."""
-        process = subprocess.Popen(
-            [NEURMATIC, *words],
-            cwd=self.folder,
-            env=self.server.env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        with process:
-            try:
-                yield process
-                process.wait(timeout=60)
-            finally:
-                process.kill()  # a test that fails leaves nothing to wait for
-
-    def run(self, *words, code=0, answer=""):
-        done = subprocess.run(
-            [NEURMATIC, *words],
-            cwd=self.folder,
-            env=self.server.env,
-            input=answer,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
-        assert done.returncode == code, f"{words} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
-        return done
 
 
 @pytest.fixture(scope="session")
@@ -74,6 +31,14 @@ def bootstrapped(bare):
     """The server with the tool, and what bootstrap said."""
     with tempfile.TemporaryDirectory() as folder:
         yield bare, Operator(bare, folder).run("bootstrap", "server")
+
+
+@pytest.fixture(scope="module")
+def second(bootstrapped):
+    """Another server with the tool, in a network of its own."""
+    server = Second(bootstrapped[0])
+    yield server
+    server.remove()
 
 
 @pytest.fixture

@@ -1,8 +1,10 @@
 """A server that ssh reaches: a root file system of its own, with its own processes and its own sshd, and nothing else.
 
-Its network is this machine's, so its sshd listens on a free port of loopback; PID 1 there is no systemd.
+Its network is this machine's, so its sshd listens on a free port of loopback; PID 1 there is no systemd. A second one has a network
+of its own, with nothing but loopback in it.
 """
 
+import contextlib
 import os
 import shutil
 import signal
@@ -21,6 +23,11 @@ PACKAGES = "openssh-server,sudo,ca-certificates,python3,procps"
 INIT = (
     "import signal, subprocess; subprocess.Popen(['/usr/sbin/sshd', '-D', '-E', '/var/log/sshd']); "
     "signal.signal(signal.SIGCHLD, signal.SIG_IGN)\nwhile True: signal.pause()"
+)
+# A new network's loopback is down.
+LOOPBACK = (
+    "import fcntl, socket, struct; "
+    "fcntl.ioctl(socket.socket(), 0x8914, struct.pack('16sh14x', b'lo', 0x41)); "  # SIOCSIFFLAGS: up and running
 )
 SSHD = """
 Port {port}
@@ -59,6 +66,15 @@ Host *
 """
 
 
+# Loopback of another network, from this one; when sshd closes the connection, so does it.
+SECOND = """
+Host second
+  ProxyCommand nsenter --net=/proc/{pid}/ns/net bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port}; cat <&0 >&3 & exec cat <&3'
+  HostKeyAlias second
+  UserKnownHostsFile {folder}/known
+"""
+
+
 NAME = "fresh"
 
 
@@ -70,6 +86,8 @@ def free_port():
 
 class Server:
     """A fresh one. Accounts: root, `deployer`, who may use sudo, and `plain`, who may not."""
+
+    name = "server"
 
     def __init__(self):
         subprocess.run([REPOSITORY / "tests" / "fresh-root", TARBALL, PACKAGES], check=True)
@@ -85,13 +103,16 @@ class Server:
         for name in ("key", "other"):
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.client / name], check=True)
         self._prepare()
+        self._start(INIT)
+        self._wait()
+
+    def _start(self, init, *options):
         script = (
             f"hostname {NAME} && mount -t proc proc {self.root}/proc && mount --rbind /dev {self.root}/dev && "
             f'exec chroot {self.root} env -i PATH=/usr/sbin:/usr/bin python3 -c "$0"'
         )
-        argv = ["unshare", "--mount", "--uts", "--pid", "--fork", "--kill-child", "sh", "-ec", script, INIT]
-        self.process = subprocess.Popen(argv)
-        self._wait()
+        own = ["--mount", "--uts", "--pid", *options]
+        self.process = subprocess.Popen(["unshare", *own, "--fork", "--kill-child", "sh", "-ec", script, init])
 
     def _prepare(self):
         """What whoever made the server has done: the operator's key, the accounts, the name service."""
@@ -134,7 +155,7 @@ class Server:
 
     def ssh(self, *words):
         """What a program there writes."""
-        argv = ["ssh", "-F", self.client / "config", "server", *words]
+        argv = ["ssh", "-F", self.client / "config", self.name, *words]
         return subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60).stdout
 
     def cut(self):
@@ -156,6 +177,75 @@ class Server:
         self.process.kill()
         self.process.wait()
         shutil.rmtree(self.place)
+
+
+class Second(Server):
+    """A copy of one that has the tool, with a network of its own: so the same stack runs on both. Its operator reaches both."""
+
+    name = "second"
+
+    def __init__(self, first):
+        self.place = Path(tempfile.mkdtemp(prefix="remote-second-", dir="/var/tmp"))
+        self.place.chmod(0o755)
+        self.root = self.place / "root"
+        subprocess.run(["cp", "--archive", "--one-file-system", "--reflink=auto", first.root, self.root], check=True)
+        for left in (self.root / "srv").iterdir():
+            shutil.rmtree(left)
+        self.client = self.place / "client"
+        self.client.mkdir(mode=0o700)
+        self._start(LOOPBACK + INIT, "--net")
+        _, known = (first.client / "known").read_text().split(maxsplit=1)
+        (self.client / "known").write_text(f"second {known}")
+        own = SECOND.format(pid=self.process.pid, port=first.port, folder=self.client)
+        (self.client / "config").write_text(own + (first.client / "config").read_text())
+        self._wait()
+
+    def _wait(self):
+        until = time.monotonic() + 30
+        while subprocess.run(["ssh", "-F", self.client / "config", "second", "true"], check=False).returncode:
+            assert time.monotonic() < until and self.process.poll() is None, "the second server's sshd did not start"
+            time.sleep(0.2)
+
+
+class Operator:
+    """Types commands here, in a project folder; the server is reached by the names of an ssh configuration."""
+
+    def __init__(self, server, folder):
+        self.server = server
+        self.folder = folder
+
+    @contextlib.contextmanager
+    def begin(self, *words):
+        """A command that is not waited for; its output is to be read while it comes."""
+        process = subprocess.Popen(
+            [NEURMATIC, *words],
+            cwd=self.folder,
+            env=self.server.env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        with process:
+            try:
+                yield process
+                process.wait(timeout=60)
+            finally:
+                process.kill()  # a test that fails leaves nothing to wait for
+
+    def run(self, *words, code=0, answer=""):
+        done = subprocess.run(
+            [NEURMATIC, *words],
+            cwd=self.folder,
+            env=self.server.env,
+            input=answer,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        assert done.returncode == code, f"{words} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+        return done
 
 
 def _words(pid):

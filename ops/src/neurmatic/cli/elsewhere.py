@@ -1,14 +1,16 @@
-"""`neurmatic -H`: the command that was typed here runs on another machine."""
+"""`neurmatic -H`: the command that was typed here runs on another machine, or on several."""
 
 import argparse
 import sys
 from pathlib import Path
 
+from neurmatic.cli import several
 from neurmatic.cli.context import stack_file
 from neurmatic.cli.loaded import load_stack
 from neurmatic.errors import ConfigurationError
 from neurmatic.remote import session
-from neurmatic.remote.target import HERE, target_of
+from neurmatic.remote.target import HERE, PASSING, target_of
+from neurmatic.remote.together import Command
 from neurmatic.stack.model import Stack
 
 
@@ -16,13 +18,29 @@ def run(args: argparse.Namespace, parsed: argparse.Namespace, rest: list[str]) -
     """Run it there; returns its exit code. Paths among its words, `rest`, are that machine's; `parsed` are its options."""
     if args.command in HERE:
         raise ConfigurationError(f"`{args.command}` runs here, without -H", f"neurmatic {args.command} --help")
-    target = target_of(args.host)
+    targets = [target_of(one) for one in args.host]
     words = [args.command, *rest] if args.command != "attach" else ["attach", *filter(None, [parsed.name])]
+    options: list[str] = []
     for option in ("state", "environment"):
         if (value := getattr(args, option)) and args.command != "attach":
-            words += [f"--{option}", str(value)]
-    sent = _sent(args, needed=target.folder is None)
-    return session.run(target, words, sent, lambda line: print(line, file=sys.stderr, flush=True))
+            options += [f"--{option}", str(value)]
+    sent = _sent(args, needed=any(one.folder is None for one in targets))
+    if len(targets) > 1:
+        return several.run(targets, _command(parsed, [*words, *options], options), sent, as_json=parsed.json)
+    return session.run(targets[0], [*words, *options], sent, lambda line: print(line, file=sys.stderr, flush=True))
+
+
+def _command(parsed: argparse.Namespace, words: list[str], options: list[str]) -> Command:
+    return Command(
+        name=words[0],
+        words=tuple(words),
+        options=tuple(options),
+        release=getattr(parsed, "version", ""),
+        service=parsed.target.partition("=")[0] if words[0] == "scale" else "",
+        loses=getattr(parsed, "with_database", False),
+        follows=getattr(parsed, "follow", False),
+        only_looks=words[0] in PASSING or getattr(parsed, "action", "") == "status",
+    )
 
 
 def _sent(args: argparse.Namespace, *, needed: bool) -> session.Sent | None:

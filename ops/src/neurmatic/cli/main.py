@@ -148,8 +148,10 @@ def _parser() -> argparse.ArgumentParser:
         "-H",
         "--host",
         metavar="USER@HOST",
-        default=None,
-        help="run the command there, over ssh; :/FOLDER behind it names the project's folder (default: /srv/NAME)",
+        action="append",
+        default=[],
+        help="run the command there, over ssh; :/FOLDER behind it names the project's folder (default: /srv/NAME); "
+        "given again, on several hosts: what changes something changes all of them or none",
     )
     parser.add_argument("command", nargs="?", metavar="COMMAND", help=argparse.SUPPRESS)
     return parser

@@ -16,6 +16,8 @@ from typing import IO, Any
 from neurmatic.errors import NeurmaticError
 
 COMING = ".coming"
+BEFORE = "before-"
+"""What the files that came last replaced, in a folder of this name with their digest behind."""
 
 
 def pack(project: Path, names: Sequence[str], target: IO[bytes], *, renamed: tuple[Path, str] | None = None) -> None:
@@ -39,7 +41,8 @@ def digest(project: Path, names: Sequence[str], *, renamed: tuple[Path, str] | N
 def unpack(source: IO[bytes], project: Path, names: Sequence[str], wanted: str) -> None:
     """Read what `pack` wrote, and put it in the places of what was there, the last name last.
 
-    A stream that was cut off changes nothing. Files of the project that aren't named stay as they are.
+    A stream that was cut off changes nothing. Files of the project that aren't named stay as they are. What was replaced
+    is kept until other files come, so that `put_back` can bring it back.
 
     Raises:
         NeurmaticError: what came isn't what was sent.
@@ -57,10 +60,36 @@ def unpack(source: IO[bytes], project: Path, names: Sequence[str], wanted: str) 
         whole = digest(new, names) == wanted
         for number, name in enumerate(names if whole else ()):
             _exchange(new / name, project / name, old / str(number))
-        for left in (new, old):
-            shutil.rmtree(left)
+        shutil.rmtree(new)
+        if whole:
+            for left in coming.glob(f"{BEFORE}*"):
+                shutil.rmtree(left)
+            old.rename(coming / f"{BEFORE}{wanted}")
+        else:
+            old.rmdir()
     if not whole:
         raise NeurmaticError("what came is not what was sent", "nothing was changed; run the command again")
+
+
+def put_back(project: Path, names: Sequence[str], wanted: str) -> None:
+    """Bring back what the files of this digest replaced when they came. What was new with them stays.
+
+    Nothing happens where the project's files are others by now.
+    """
+    coming = project / COMING
+    before = coming / f"{BEFORE}{wanted}"
+    if not before.exists():
+        return
+    with _alone_in(coming):
+        if digest(project, names) == wanted:
+            gone = coming / "old"
+            shutil.rmtree(gone, ignore_errors=True)
+            gone.mkdir()
+            for number, name in enumerate(names):
+                if os.path.lexists(before / str(number)):
+                    _exchange(before / str(number), project / name, gone / str(number))
+            shutil.rmtree(gone)
+            shutil.rmtree(before)
 
 
 @contextlib.contextmanager
@@ -78,8 +107,10 @@ def _exchange(new: Path, place: Path, old: Path) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     if place.is_dir() and not place.is_symlink():
         place.rename(old)  # a file takes a file's place by itself, but no folder's
-    elif new.is_dir():
-        place.unlink(missing_ok=True)
+    elif os.path.lexists(place):  # a link that leads nowhere, too
+        os.link(place, old, follow_symlinks=False)
+        if new.is_dir():
+            place.unlink()
     new.replace(place)
 
 

@@ -10,16 +10,20 @@ import shlex
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from neurmatic.errors import CommandError, ConfigurationError, NeurmaticError
 from neurmatic.hosts.base import Result
-from neurmatic.hosts.interrupts import Terminated
+from neurmatic.hosts.interrupts import Terminated, are_held_back
 
 CUT = 255
 """What ssh ends with when the connection failed, whatever ran over it."""
+
+Tell = Callable[[str, str], None]
+"""Hears of one line that a program wrote, without its end: where to (``out`` or ``err``), and the line."""
 
 # As root where this account may be it. What isn't there answers 127, as a shell does.
 AS_ROOT = (
@@ -86,7 +90,7 @@ class Connection:
     ) -> int:
         argv = [*self._argv, "-T", "--", self.destination, _quoted(words)]
         stdin = subprocess.PIPE if write else subprocess.DEVNULL
-        with subprocess.Popen(argv, stdin=stdin, stdout=out, stderr=err) as process:
+        with subprocess.Popen(argv, stdin=stdin, stdout=out, stderr=err, start_new_session=are_held_back()) as process:
             try:
                 if write and process.stdin:
                     with contextlib.suppress(BrokenPipeError):  # it ended first; its exit code says why
@@ -97,15 +101,24 @@ class Connection:
                 process.kill()
                 raise
 
-    def talk(self, words: Sequence[str], *, tty: bool, interrupt: Callable[[str], None] | None) -> int:
+    def talk(
+        self, words: Sequence[str], *, tty: bool, interrupt: Callable[[str], None] | None, tell: Tell | None = None
+    ) -> int:
         """Run a program there with this command's own input, output and, with `tty`, terminal; returns its exit code.
 
         With a terminal a Ctrl-C is a key, and travels as one. Without, `interrupt` is called with the signal's name
-        (``INT``) and the program is waited for; where there is none, this ends as the signal says.
+        (``INT``) and the program is waited for; where there is none, this ends as the signal says. With `tell`, who
+        is called from threads, the program reads nothing.
         """
         argv = [*self._argv, "-t" if tty else "-T", "--", self.destination, _quoted(words)]
+        own = subprocess.PIPE if tell else None
         # Without a terminal of its own, ssh must not hear the Ctrl-C that is meant for the program.
-        with subprocess.Popen(argv, start_new_session=not tty) as process:
+        with (
+            subprocess.Popen(
+                argv, start_new_session=not tty, stdin=subprocess.DEVNULL if tell else None, stdout=own, stderr=own
+            ) as process,
+            _told(process, tell),
+        ):
             while True:
                 try:
                     code = process.wait()
@@ -116,6 +129,25 @@ class Connection:
                     interrupt("INT" if isinstance(signal, KeyboardInterrupt) else "TERM")
                 else:
                     return code if code >= 0 else CUT
+
+
+@contextlib.contextmanager
+def _told(process: subprocess.Popen[bytes], tell: Tell | None) -> Iterator[None]:
+    """Tell of every line that a process writes; at the end of the block, all of them."""
+
+    def read(stream: IO[bytes], name: str, tell: Tell) -> None:
+        for line in stream:
+            tell(name, line.decode(errors="replace").rstrip("\n"))
+
+    pairs = [(process.stdout, "out"), (process.stderr, "err")]
+    readers = [threading.Thread(target=read, args=(one, name, tell)) for one, name in pairs if one and tell]
+    for one in readers:
+        one.start()
+    try:
+        yield
+    finally:
+        for one in readers:
+            one.join()
 
 
 @contextlib.contextmanager
@@ -134,7 +166,7 @@ def connected(destination: str) -> Iterator[Connection]:
         if _is_shared_already(destination):
             yield Connection(destination, [])
             return
-        options = ["-o", f"ControlPath={Path(folder) / 'ssh'}"]
+        options = ["-o", f"ControlPath={Path(folder) / 'ssh'}", "-o", "ConnectTimeout=20"]
         _open(destination, options)
         try:
             yield Connection(destination, options)
@@ -150,7 +182,7 @@ def _is_shared_already(destination: str) -> bool:
 def _open(destination: str, options: Sequence[str]) -> None:
     """Connect, asking on the terminal for what ssh asks for, and leave the connection to those who come."""
     # What the operator's NEURMATIC_SSH says comes first, and first is what counts for ssh.
-    own = ["-o", "ControlMaster=yes", "-o", "ControlPersist=60", "-o", "ConnectTimeout=20"]
+    own = ["-o", "ControlMaster=yes", "-o", "ControlPersist=60"]
     alive = ["-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=3"]
     argv = [*_ssh(), *options, *own, *alive, "-f", "-N", "-T", "--", destination]
     with tempfile.TemporaryFile() as said:  # no pipe: the connection that stays would hold it open

@@ -6,7 +6,7 @@ The other end is `neurmatic remote`, of the same build, so this protocol has no 
 import json
 import secrets
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,9 +16,10 @@ from neurmatic import __version__
 from neurmatic.errors import BusyError, ConfigurationError, NeurmaticError
 from neurmatic.hosts import bundle
 from neurmatic.hosts.base import Result
-from neurmatic.hosts.ssh import CUT, Connection, connected
+from neurmatic.hosts.ssh import CUT, Connection, Tell, connected
 from neurmatic.remote.build import build_digest
 from neurmatic.remote.target import PASSING, SENDING, Target, check_names
+from neurmatic.remote.together import Answer
 
 FILE = "neurmatic.toml"
 NO_PROGRAM = 127
@@ -50,38 +51,76 @@ class CutError(NeurmaticError):
     exit_code = CUT
 
 
-def run(target: Target, words: Sequence[str], sent: Sent | None, say: Callable[[str], None]) -> int:
+def run(
+    target: Target, words: Sequence[str], sent: Sent | None, say: Callable[[str], None], tell: Tell | None = None
+) -> int:
     """Run one command there, whose name is the first of its words; returns its exit code.
 
-    `say` hears of what is done here before.
+    `say` hears of what is done here before; `tell` of what the command writes, which else is this one's output.
 
     Raises:
         CutError: the connection was cut; the hint says what became of the command.
         NeurmaticError: it could not be begun; the hint says what to do.
     """
-    command, folder = words[0], target.project(sent.name if sent else None)
     with connected(target.destination) as there:
-        session = Session(there, folder, target, say)
-        if command in SENDING and sent:
-            session.bring(sent, words)
-        elif not hello(there, folder, ())["project"]:
-            raise ConfigurationError(
-                f"{target.destination}: there is no project in {folder}",
-                f"`neurmatic -H {target} up` sends one, or name another folder: -H {target.destination}:/folder",
-            )
-        if command == "attach":
+        session = Session(there, target.project(sent.name if sent else None), target, say, tell)
+        session.begin(sent, words)
+        if words[0] == "attach":
             return session.attach(words[1:])
-        return session.look(words) if command in PASSING else session.keep(words)
+        return session.look(words) if words[0] in PASSING else session.keep(words)
 
 
 class Session:
-    """The other end of one connection, for one project there."""
+    """The other end of one connection, for one project there. With `tell`, that hears all output, and nothing is asked.
 
-    def __init__(self, there: Connection, folder: Path, target: Target, say: Callable[[str], None]) -> None:
+    Attributes:
+        sent: digest of the files that were sent, though maybe not to their end; empty when none were.
+        is_interrupted: whether a Ctrl-C or SIGTERM came here, and was passed on.
+    """
+
+    def __init__(
+        self, there: Connection, folder: Path, target: Target, say: Callable[[str], None], tell: Tell | None = None
+    ) -> None:
         self._there = there
         self._target = target
         self._folder = folder
         self._say = say
+        self._tell = tell
+        self.sent = ""
+        self.is_interrupted = False
+
+    def begin(self, sent: Sent | None, words: Sequence[str]) -> None:
+        """Send the project, if this command is about it; else see that there is one.
+
+        Raises:
+            NeurmaticError: the command can't run there; with what to do.
+        """
+        if words[0] in SENDING and sent:
+            self.bring(sent, words)
+        elif not hello(self._there, self._folder, ())["project"]:
+            to = self._target
+            raise ConfigurationError(
+                f"{to.destination}: there is no project in {self._folder}",
+                f"`neurmatic -H {to} up` sends one, or name another folder: -H {to.destination}:/folder",
+            )
+
+    def ask(self, options: Sequence[str]) -> Answer:
+        """How the stack there stands; `options` say which one, as a command's do.
+
+        Raises:
+            NeurmaticError: the tool is missing there, or another build of it is there.
+        """
+        found = hello(self._there, self._folder, (), "--standing", *options)["standing"]
+        return Answer(**found | {"releases": tuple(found["releases"])})
+
+    def note(self, details: Mapping[str, str], options: Sequence[str]) -> None:
+        """Write what became of a command on several hosts into the event log there."""
+        _checked(self._there, self._there.run(self._words("note", "--details", json.dumps(details), *options)))
+
+    def put_back(self, names: Sequence[str]) -> None:
+        """Bring back the files there that those that were sent have replaced."""
+        words = self._words("put-back", "--digest", self.sent, "--names", json.dumps(names))
+        _checked(self._there, self._there.run(words))
 
     def bring(self, sent: Sent, words: Sequence[str]) -> None:
         """Send the project where it differs from the one there; not while a command there reads it.
@@ -111,6 +150,7 @@ class Session:
 
     def _send(self, sent: Sent, wanted: str) -> None:
         self._say(f"sending {', '.join(sent.names)} to {self._folder}")
+        self.sent = wanted
         done = self._there.run(
             self._words("receive", "--digest", wanted, "--names", json.dumps(sent.names)),
             lambda target: bundle.pack(sent.file.parent, sent.names, target, renamed=sent.renamed),
@@ -119,15 +159,16 @@ class Session:
 
     def look(self, words: Sequence[str]) -> int:
         """Run a command that ends with the connection."""
-        code = self._there.talk(self._words("look", "--words", json.dumps(words)), tty=_tty(), interrupt=None)
+        follow = self._words("look", "--words", json.dumps(words))
+        code = self._there.talk(follow, tty=self._has_terminal(), interrupt=None, tell=self._tell)
         if code == CUT:
             raise CutError(f"{self._there.destination}: the connection was cut", "run it again; nothing was changed")
         return code
 
-    def keep(self, words: Sequence[str]) -> int:
-        """Run a command that goes on without the connection."""
-        name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
-        together = ["--together"] if _tty() else []
+    def keep(self, words: Sequence[str], name: str = "") -> int:
+        """Run a command that goes on without the connection; `name` is its record's, one that `new_name` made."""
+        name = name or new_name()
+        together = ["--together"] if self._has_terminal() else []
         return self._followed(self._words("keep", "--id", name, *together, "--words", json.dumps(words)), name, words)
 
     def attach(self, words: Sequence[str]) -> int:
@@ -138,9 +179,10 @@ class Session:
 
     def _followed(self, follow: Sequence[str], name: str, words: Sequence[str]) -> int:
         def interrupt(signal: str) -> None:
+            self.is_interrupted = True
             self._there.run(self._words("signal", "--id", name, "--signal", signal, "--words", json.dumps(words)))
 
-        code = self._there.talk(follow, tty=_tty(), interrupt=interrupt)
+        code = self._there.talk(follow, tty=self._has_terminal(), interrupt=interrupt, tell=self._tell)
         if code == CUT:
             raise CutError(
                 f"{self._there.destination}: the connection was cut; the command goes on there to its end",
@@ -148,17 +190,26 @@ class Session:
             )
         return code
 
+    def _has_terminal(self) -> bool:
+        """A terminal there, where there is one here: else its output would change on the way."""
+        return self._tell is None and sys.stdin.isatty() and sys.stdout.isatty()
+
     def _words(self, action: str, *more: str) -> list[str]:
         return ["neurmatic", "remote", action, "--folder", str(self._folder), *more]
 
 
-def hello(there: Connection, folder: Path, names: Sequence[str]) -> dict[str, Any]:
-    """What the tool there says of itself and of the project.
+def new_name() -> str:
+    """A name for the record of a command; the later one is the greater."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+
+
+def hello(there: Connection, folder: Path, names: Sequence[str], *more: str) -> dict[str, Any]:
+    """What the tool there says of itself and of the project; `more` are words that ask for more.
 
     Raises:
         NeurmaticError: there is no tool, or another build than this one.
     """
-    done = there.run(["neurmatic", "remote", "hello", "--folder", str(folder), "--names", json.dumps(names)])
+    done = there.run(["neurmatic", "remote", "hello", "--folder", str(folder), "--names", json.dumps(names), *more])
     to = there.destination
     if done.code == NO_PROGRAM:
         raise NeurmaticError(f"{to}: neurmatic is not installed there", f"`neurmatic bootstrap {to}` installs it")
@@ -187,8 +238,3 @@ def _checked(there: Connection, done: Result) -> Result:
         return done
     message, _, hint = done.err.strip().removeprefix("neurmatic: ").partition("\n  next: ")
     raise NeurmaticError(f"{there.destination}: {message or f'it ended with {done.code}'}", hint)
-
-
-def _tty() -> bool:
-    """A terminal there, where there is one here: else its output would change on the way."""
-    return sys.stdin.isatty() and sys.stdout.isatty()

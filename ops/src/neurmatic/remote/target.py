@@ -11,6 +11,12 @@ SENDING = frozenset({"up", "deploy", "plan", "render", "config"})
 PASSING = frozenset({"status", "health", "edge", "logs", "events", "releases", "plan", "render", "config", "reference"})
 """Commands that only look: they end with the connection. Every other one goes on to its end without it."""
 
+CHANGING = frozenset({"up", "deploy", "rollback", "scale", "maintenance", "restart"})
+"""Commands that several hosts carry out all of them or none."""
+
+ALONE = frozenset({"attach", "down", "restore"})
+"""Commands for one host at a time: what they show is one host's, or can't be taken back."""
+
 HERE = frozenset({"init", "bootstrap", "remote"})
 """Commands that don't run on another machine."""
 
