@@ -10,7 +10,10 @@ from neurmatic.hosts.base import Host
 from neurmatic.runtimes.base import Running, State
 from neurmatic.stack.layout import SYSTEM_PATH, Layout
 
-SCAN_SECONDS = 12  # runsvdir looks for new folders every 5 s; twice that, and some more on a busy machine
+SCAN_SECONDS = 12  # runsvdir looks for new folders every 5 s by itself; twice that, and some more on a busy machine
+TITLE_BYTES = 400
+_TITLE = "log: "
+"""Runsvdir keeps the end of what it and its runsv complain of in the last of its arguments, for `ps` to show."""
 SLOWEST_STOP_SECONDS = 90
 _STATUS = re.compile(r"^(run|down|finish|fail|warning): (\S+): (?:\(pid (\d+)\) )?(?:(\d+)s)?")
 _STATES: dict[str, State] = {"run": "running", "finish": "restarting", "down": "stopped"}
@@ -97,7 +100,7 @@ class Supervisor:
         if self.is_supervising():
             return
         pid_file = self._pid_file
-        script = 'echo $$ >"$1.new" && mv "$1.new" "$1" && exec runsvdir -P "$2"'
+        script = 'echo $$ >"$1.new" && mv "$1.new" "$1" && exec runsvdir -P "$2" "$3"'
         # The lock keeps a second one out while the first has not yet written its number; --close: its children, which
         # outlive it, must not hold it.
         lock = str(self.layout.state / "runsvdir.lock")
@@ -113,6 +116,7 @@ class Supervisor:
                 "sh",
                 str(pid_file),
                 str(self.layout.supervised),
+                f"{_TITLE}{'.' * TITLE_BYTES}",
             ],
             env={"PATH": SYSTEM_PATH, "LANG": "C.UTF-8"},
             cwd=self.layout.state,
@@ -128,10 +132,16 @@ class Supervisor:
         self.ensure_running()
         until = time.monotonic() + SCAN_SECONDS
         while not self._supervised(name):
+            self._wake()
             if time.monotonic() > until:
-                log = (self.host.read(self.layout.state / "runsvdir.log") or "").strip().splitlines()[-3:]
-                raise NeurmaticError(f"{name}: runsvdir did not take it up: {' / '.join(log)}", "run the command again")
+                said = self.host.command_line(self._pid()).rpartition(_TITLE)[2].strip(". ")
+                raise NeurmaticError(f"{name}: runsvdir did not take it up: {said}", "run the command again")
             time.sleep(0.05)
+
+    def _wake(self) -> None:
+        """Have runsvdir look for new folders now: it does when something is written to its log, at most once a second."""
+        if pid := self._pid():
+            self.host.run(["sh", "-c", 'printf . >"$0"', f"/proc/{pid}/fd/2"], check=False)
 
     def _supervised(self, name: str) -> bool:
         said = self.host.run(["sv", "status", str(self.layout.service(name))], check=False)
