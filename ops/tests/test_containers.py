@@ -10,6 +10,7 @@ import yaml
 from neurmatic.cli.main import main
 from neurmatic.errors import ConfigurationError
 from neurmatic.render.containers import render_containers
+from neurmatic.render.images import render_servers
 from neurmatic.stack.loading import load
 
 ROOT = Path(__file__).parents[2]
@@ -34,6 +35,33 @@ def test_what_lies_in_deploy_is_what_the_stack_file_says(environment):
     ).stdout
     there = {name: (folder / name).read_text() for name in listed.split("\0") if name and (folder / name).exists()}
     assert there == rendered(environment), "run `make compose-files`"
+
+
+def test_the_images_of_others_are_this_repository_s_own():
+    for path, file in render_servers("deploy/images").items():
+        assert (ROOT / path).read_text() == file.text
+
+
+def test_init_writes_images_only_when_asked_and_only_what_can_work(tmp_path, capsys):
+    (tmp_path / "app.py").write_text("")
+    ask = ["--file", str(tmp_path / "neurmatic.toml"), "init", "--name", "theirs"]
+    command = ["--command", "python3 app.py --bind $LISTEN_ADDRESS:$PORT"]
+    assert main([*ask, *command, "--dockerfile", "python:3"]) == 2 and "--release" in capsys.readouterr().err
+    deaf = ["--command", "python3 app.py --port $PORT", "--release", "app.py", "--dockerfile", "python:3"]
+    assert main([*ask, *deaf]) == 2 and "$LISTEN_ADDRESS" in capsys.readouterr().err
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["app.py"]
+    (tmp_path / ".dockerignore").write_text("mine\n")
+    build = ["--build", "python3 -m venv venv"]
+    assert main([*ask, *command, *build, "--release", "app.py", "--dockerfile", "python:3"]) == 0
+    dockerfile = (tmp_path / "Dockerfile").read_text()
+    assert "ARG BASE_IMAGE=python:3\n" in dockerfile and 'RUN ["python3", "-m", "venv", "venv"]' in dockerfile
+    assert "COPY app.py ./app.py" in dockerfile and (tmp_path / ".dockerignore").read_text() == "mine\n"
+    stack = load((tmp_path / "neurmatic.toml").read_text(), "neurmatic.toml").stack
+    composed = yaml.safe_load(render_containers(stack, stack.containers)["compose.yaml"].text)["services"]
+    assert composed["app-1"]["command"] == ["python3", "app.py", "--bind", f"0.0.0.0:{stack.services['app'].port(1)}"]
+    (tmp_path / "neurmatic.toml").unlink()
+    assert main([*ask, *command, "--release", "app.py", "--dockerfile", "python:3"]) == 2
+    assert "Dockerfile" in capsys.readouterr().err and not (tmp_path / "neurmatic.toml").exists()
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)

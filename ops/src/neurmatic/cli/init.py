@@ -1,6 +1,6 @@
 r"""Write a commented neurmatic.toml for an HTTP application in this folder. Nothing is started.
 
-The application is any command that listens on $PORT at 127.0.0.1. Ports are chosen so that this stack can run beside
+The application is any command that listens on $PORT at $LISTEN_ADDRESS, which is 127.0.0.1 but in a container. Ports are chosen so that this stack can run beside
 others on the machine. An existing neurmatic.toml is never overwritten.
 
   neurmatic init --release requirements.txt --build "python3 -m venv venv" --build "venv/bin/pip install -r requirements.txt" \
@@ -17,6 +17,8 @@ from pathlib import Path
 
 from neurmatic.cli.context import FILE, HOST
 from neurmatic.errors import ConfigurationError
+from neurmatic.render.file import Files
+from neurmatic.render.images import Made, render_images
 from neurmatic.stack.loading import load
 from neurmatic.stack.starter import OFFSETS, Answers, starter
 
@@ -36,6 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--static", metavar="FOLDER", help="folder of files that nginx serves itself, under /static/")
     parser.add_argument("--worker", metavar="WORDS", help="command of a background worker")
     parser.add_argument("--migrate", metavar="WORDS", help="command that brings the database's schema up to date")
+    parser.add_argument(
+        "--dockerfile",
+        metavar="IMAGE",
+        help="write a Dockerfile, too, that stands on this image, such as python:3.11-slim-bookworm; "
+        "the command listens at $LISTEN_ADDRESS then",
+    )
     parser.add_argument("--json", action="store_true", help="print the file's path and ports as JSON")
 
 
@@ -57,18 +65,44 @@ def run(args: argparse.Namespace) -> int:
         files=args.release,
         build=[_words(words) for words in args.build],
         base=base,
+        has_images=args.dockerfile is not None,
     )
     text = starter(answers)
     load(text, FILE)  # what is written is valid, whatever was asked for
+    images = _images(path.parent, answers, args.dockerfile) if args.dockerfile else {}
+    for name, file in images.items():
+        HOST.make_folder((path.parent / name).parent)
+        HOST.write(path.parent / name, file.text, mode=file.mode)
     HOST.write(path, text)
     if args.json:
         print(json.dumps({"file": str(path), "url": f"https://localhost:{base + OFFSETS['https']}"}))
         return 0
-    print(f"wrote {path}")
+    print("\n".join(f"wrote {one}" for one in (path, *sorted(images))))
     if answers.is_example:
         print("  its command is an example that serves this folder: put your application's there")
     print("  next: neurmatic up")
     return 0
+
+
+def _images(project: Path, answers: Answers, image: str) -> Files:
+    """What the images are made of.
+
+    Raises:
+        ConfigurationError: the project has some of it already, or nothing that an image could hold.
+    """
+    if not answers.files:
+        raise ConfigurationError("--dockerfile: an image holds a release", "name its files with --release")
+    if not any("LISTEN_ADDRESS" in word for word in answers.command):
+        raise ConfigurationError(
+            "--dockerfile: in a container the command must listen at $LISTEN_ADDRESS, as nobody reaches its loopback",
+            "such as --command 'venv/bin/gunicorn --bind $LISTEN_ADDRESS:$PORT app:app'; natively that is 127.0.0.1",
+        )
+    files = render_images(Made(answers.name, image, answers.files, answers.build, answers.health))
+    if there := [name for name in files if name != ".dockerignore" and HOST.exists(project / name)]:
+        raise ConfigurationError(
+            f"{', '.join(there)}: there already", "move it away, or leave --dockerfile out; nothing was written"
+        )
+    return {name: file for name, file in files.items() if not HOST.exists(project / name)}
 
 
 def _words(text: str | None) -> list[str]:

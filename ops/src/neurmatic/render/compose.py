@@ -79,7 +79,7 @@ def instance(among: Inside, one: Instance) -> Node:
     command = (reload.command if reload else None) or service.command
     node = {
         **_application(among, one),
-        "command": [literal(word) for word in arguments(command, one)],
+        "command": [literal(word) for word in arguments(command, one, among.places)],
         **common(among, one.service, one.name, APPLICATION),
         "stop_grace_period": f"{service.stop_timeout:g}s",
         "depends_on": _needed(among.stack, service.needs, _verbs(among.stack)[-1:]),

@@ -13,6 +13,7 @@ from neurmatic.render.file import Files
 from neurmatic.render.guard import render_guard
 from neurmatic.render.nginx import CONFIG as NGINX
 from neurmatic.render.nginx import render_nginx
+from neurmatic.render.places import LOOPBACK, Places
 from neurmatic.render.postgres import CONFIG as POSTGRES
 from neurmatic.render.postgres import render_postgres
 from neurmatic.render.redis import CONFIG as REDIS
@@ -51,9 +52,10 @@ def render(stack: Stack, context: Context) -> dict[str, Files]:
     return {one.name: _render_instance(stack, one, context) for one in stack.instances()}
 
 
-def arguments(command: tuple[str, ...], instance: Instance) -> tuple[str, ...]:
-    """The command with $PORT and $INSTANCE filled in; no other variable, so no secret gets into an argument."""
-    values = {"INSTANCE": instance.name} | ({"PORT": str(instance.port)} if instance.port else {})
+def arguments(command: tuple[str, ...], instance: Instance, places: Places = LOOPBACK) -> tuple[str, ...]:
+    """The command with $PORT, $LISTEN_ADDRESS and $INSTANCE filled in; no other variable, so no secret gets into an argument."""
+    values = {"INSTANCE": instance.name, "LISTEN_ADDRESS": places.listen}
+    values |= {"PORT": str(instance.port)} if instance.port else {}
     return tuple(string.Template(word).safe_substitute(values) for word in command)
 
 

@@ -20,7 +20,9 @@ class Health(Section):
 class Service(Section):
     """One process of the application: any command; an HTTP service listens on $PORT at 127.0.0.1."""
 
-    command: Command = Field(description="Program and arguments, no shell. `$PORT` and `$INSTANCE` are filled in.")
+    command: Command = Field(
+        description="Program and arguments, no shell. `$PORT`, `$LISTEN_ADDRESS` and `$INSTANCE` are filled in."
+    )
     instances: int = Field(default=1, ge=1, le=MOST_INSTANCES, description="How many run side by side.")
     ports: PortPool | None = Field(
         default=None, description="Pool from which instances get their ports, such as 8100-8115; without it: no HTTP."

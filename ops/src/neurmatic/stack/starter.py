@@ -1,6 +1,7 @@
 """The commented stack file that `neurmatic init` writes for somebody's application."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 OFFSETS = {"https": 443, "http": 80, "control": 81, "first": 100, "worker": 120, "postgres": 54, "redis": 63}
@@ -21,11 +22,21 @@ class Answers:
     files: list[str]
     build: list[list[str]]
     base: int
+    has_images: bool = False
 
 
 def starter(answers: Answers) -> str:
     """The text of neurmatic.toml; what was not answered stands there as a comment."""
-    return "\n".join([_head(answers), _service(answers), _worker(answers), _static(answers), _servers(answers)])
+    return "\n".join(
+        [
+            _head(answers),
+            _service(answers),
+            _worker(answers),
+            _static(answers),
+            _servers(answers),
+            *_containers(answers),
+        ]
+    )
 
 
 def _head(answers: Answers) -> str:
@@ -130,3 +141,32 @@ generate = ["SECRET_KEY"]
 
 def _list(words: list[str]) -> str:
     return json.dumps(words)
+
+
+def _containers(answers: Answers) -> Iterator[str]:
+    if not answers.has_images:
+        return
+    services = ["app", "worker"] if answers.worker else ["app"]
+    yield f"""\
+# The same stack as containers: `neurmatic up --runtime containers`.
+[containers]
+# registry = "registry.example.org/{answers.name}"   # images are pulled from there; without it `up` builds them here
+# A private network of this stack's own.
+subnet = "10.{200 + answers.base // 1000}.0.0/20"
+
+[containers.images.app]
+dockerfile = "Dockerfile"
+services = {_list(services)}
+args = ["BASE_IMAGE"]
+
+[containers.images.edge]
+dockerfile = "containers/edge/Dockerfile"
+services = ["edge"]
+args = ["DEBIAN_IMAGE"]
+
+# With [backup], PostgreSQL's image must have pgBackRest:
+# [containers.images.postgres]
+# dockerfile = "containers/postgres/Dockerfile"
+# services = ["postgres"]
+# args = ["POSTGRES_IMAGE"]
+"""
