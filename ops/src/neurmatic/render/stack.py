@@ -32,6 +32,7 @@ class Context(NamedTuple):
     Attributes:
         modules: full paths of the modules that nginx loads.
         tool: the command line by which a timer calls the tool for this stack, without the command's own words.
+        before: the release that served before; empty when there is none.
     """
 
     layout: Layout
@@ -41,6 +42,7 @@ class Context(NamedTuple):
     user: str | None
     modules: tuple[str, ...] = ()
     tool: tuple[str, ...] = ()
+    before: str = ""
 
 
 def render(stack: Stack, context: Context) -> dict[str, Files]:
@@ -58,7 +60,7 @@ def _render_instance(stack: Stack, one: Instance, context: Context) -> Files:
     layout = context.layout
     process = render_process(_process(stack, one, context), layout)
     if one.kind == "edge":
-        return process | render_nginx(stack, layout, context.release, context.modules)
+        return process | render_nginx(stack, layout, context.release, context.modules, before=context.before)
     if one.kind == "guard":
         return process | render_guard(stack)
     if one.kind == "postgres" and stack.postgres:
