@@ -13,7 +13,7 @@ from dataclasses import replace
 from neurmatic.cli import status
 from neurmatic.cli.loaded import load_stack, prepare_up
 from neurmatic.releases import schema
-from neurmatic.releases.deploy import clear, roll, summary
+from neurmatic.releases.deploy import clear_after, roll, summary
 from neurmatic.releases.going_live import ahead
 from neurmatic.releases.rollout import Choice
 from neurmatic.releases.up import Up
@@ -57,7 +57,7 @@ def _bring_live(args: argparse.Namespace, up: Up) -> list[str]:
     if not ahead(up, described, backup=False):
         return []
     outcome = roll(up, described, Choice(up.chosen), "deploy")
-    clear(up.host, up.layout, up.stack.deploy, up.reporter)
+    clear_after(up)
     return list(summary(outcome, "deploy"))
 
 
