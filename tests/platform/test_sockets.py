@@ -7,6 +7,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from neurmatic.probes.http import request
@@ -29,8 +30,15 @@ class Page(threading.Thread):
         self.heard, self.listed, self.codes, self.version = [], set(), [], ""
         self.opened = 0
         self.is_left = False
+        self.error = None
 
     def run(self):
+        try:
+            self.open_until_left()
+        except Exception as error:
+            self.error = error
+
+    def open_until_left(self):
         url = urlsplit(self.platform.url)
         place = Place("127.0.0.1", url.port, "localhost", self.platform.ca)
         while not self.is_left:
@@ -90,10 +98,22 @@ def _instances(platform):
     return sorted(one for one in os.listdir(platform.state / "services") if one.startswith("api-"))
 
 
-def eventually(holds, what, seconds=30):
+def leaving_workers(platform):
+    """nginx's workers that end when their last connection does, or after a while."""
+    pid = next(row["pid"] for row in platform.json("status")["services"] if row["instance"] == "edge")
+    found = []
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        with suppress(OSError):
+            if "shutting down" in Path(f"/proc/{child}/cmdline").read_text():
+                found.append(child)
+    return found
+
+
+def eventually(holds, pages, what, seconds=30):
     until = time.monotonic() + seconds
     while not holds():
-        assert time.monotonic() < until, what
+        assert not [page.error for page in pages if page.error]
+        assert time.monotonic() < until, f"{what}: {[(page.opened, page.codes, page.heard[-5:]) for page in pages]}"
         time.sleep(0.05)
 
 
@@ -109,13 +129,13 @@ def test_an_open_page_is_told_to_come_back_and_misses_nothing(platform, tmp_path
     watching = pages[1]
     for page in pages:
         page.start()
-    eventually(lambda: all(page.listed for page in pages), "no page was greeted")
+    eventually(lambda: all(page.listed for page in pages), pages, "no page was greeted")
 
     platform.file.write_text(text.replace('version = "0.1.0"', 'version = "0.1.0-next"'))
     with ThreadPoolExecutor(1) as pool:
         deploying = pool.submit(platform.json, "deploy", "--no-backup")
         count = 0
-        while not any(page.codes for page in pages) and not deploying.done():
+        while not any(page.codes or page.error for page in pages) and not deploying.done():
             publisher.publish(f"across-{(count := count + 1)}")
         quiet.set()
         done = deploying.result()
@@ -125,13 +145,17 @@ def test_an_open_page_is_told_to_come_back_and_misses_nothing(platform, tmp_path
     assert count > 3
 
     # After this nothing is published: what tells a page of the last one is that it came back.
-    eventually(lambda: all(page.opened == 2 for page in pages), "a page was not let in again")
+    eventually(lambda: all(page.opened == 2 for page in pages), pages, "a page was not let in again")
     for page in pages:
         assert page.codes == [RESTARTS]
-        eventually(lambda page=page: set(publisher.slugs) <= page.listed, "something was published behind its back")
+        eventually(
+            lambda page=page: set(publisher.slugs) <= page.listed, pages, "something was published behind its back"
+        )
     assert "published-while-away" not in watching.heard
+    eventually(lambda: not leaving_workers(platform), pages, "a page came back to an nginx that is about to cut it")
     publisher.publish("after")
     for page in pages:
-        eventually(lambda page=page: "after" in page.heard, "the release that serves now tells nothing")
+        eventually(lambda page=page: "after" in page.heard, pages, "the release that serves now tells nothing")
         page.is_left = True
         page.join()
+    assert [page.opened for page in pages] == [2, 2]

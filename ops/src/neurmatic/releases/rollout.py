@@ -281,13 +281,16 @@ class Rollout:
             )
 
     def _retire(self) -> None:
-        """End the release before, and leave nothing that knows of it. Whatever fails here, the new release serves."""
+        """End the release before, and leave nothing that knows of it. Whatever fails here, the new release serves.
+
+        The edge forgets it first: a websocket that the drain closes comes back at once, and a reload after that would close it once more.
+        """
         try:
             with self.phases.timed("drain"):
                 write_mark(self.host, self.layout, "edge", self.new.desired.marks["edge"])
-                self._remove([one.name for one in self.leaving])
                 self.new.restart_guard()
                 self.new.edge.prepare(())
+                self._remove([one.name for one in self.leaving])
         except NeurmaticError as error:
             self.left = f"{self.before.release} was not cleared away: {error}"
             self.reporter.say(f"! {self.left}\n  the next `neurmatic up` or deploy does it")
