@@ -6,18 +6,20 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from neurmatic.errors import ConfigurationError
+from neurmatic.errors import BusyError, ConfigurationError
 from neurmatic.hosts.interrupts import held_back
 from neurmatic.hosts.local import LocalHost
 from neurmatic.releases.deployed import (
     Deployed,
     beside,
+    check_same,
     placed,
     read_deployed,
     save_deployed,
     scaled,
     standing,
 )
+from neurmatic.releases.facts import check_connections
 from neurmatic.releases.keeping import Made, made, to_remove
 from neurmatic.releases.measure import Measured, targets
 from neurmatic.stack.deploy import Deploy
@@ -64,6 +66,36 @@ def test_going_back_twice_goes_further_back():
     assert (back.release, back.history, back.previous, back.held) == ("b", ("a", "b"), "a", True)
     assert back.back_at("a").previous == ""
     assert one.back_at("never-served").history == ("a", "b", "c", "never-served")
+
+
+def test_the_release_that_was_replaced_is_known_whichever_way_it_went():
+    one = Deployed().serving("a", held=False)
+    assert one.replaced == ""
+    two = one.serving("b", held=False)
+    assert two.replaced == "a"
+    assert two.serving("b", held=True).replaced == "a"  # the same once more: pages of a may still be open
+    back = two.back_at("a")
+    assert (back.replaced, back.previous) == ("b", "")
+    assert (two.served_before("c"), two.served_before("b")) == ("b", "a")
+
+
+def test_what_another_command_changed_meanwhile_is_noticed(layout):
+    seen = Deployed(release="a", history=("a",))
+    save_deployed(HOST, layout, seen)
+    check_same(HOST, layout, seen)
+    save_deployed(HOST, layout, seen.serving("b", held=False))
+    check_same(HOST, layout, None)
+    with pytest.raises(BusyError, match="another command has just changed"):
+        check_same(HOST, layout, seen)
+
+
+def test_instances_whose_pools_exceed_what_the_database_has_free_are_refused():
+    text = STACK.replace('routes = ["/"]', 'routes = ["/"]\nneeds = ["postgres"]\npool_size = 10')
+    one = stack(text + "[postgres]\nmax_connections = 40\nreserved_connections = 10\n")
+    check_connections(one.placed({"app": (1, 2, 3)}), "they")
+    with pytest.raises(ConfigurationError, match="they may hold 40 connections, 30 are free"):
+        check_connections(one.placed({"app": (1, 2, 3, 4)}), "they")
+    check_connections(stack().placed({"app": (1, 2, 3, 4)}), "they")  # no database, no pools
 
 
 def test_no_rollback_goes_back_to_what_was_removed():

@@ -1,3 +1,4 @@
+import re
 import subprocess
 from pathlib import Path
 
@@ -35,10 +36,10 @@ PROGRAMS = {
 
 @pytest.fixture
 def rendered(tmp_path):
-    def make(user="app", edit=lambda text: text):
+    def make(user="app", edit=lambda text: text, before=""):
         stack = load(edit((ROOT / "neurmatic.toml").read_text()), "neurmatic.toml").stack
         modules = find_modules(LocalHost())
-        return render(stack, Context(Layout(tmp_path, ROOT), "1-abc", PROGRAMS, SECRETS, user, modules))
+        return render(stack, Context(Layout(tmp_path, ROOT), "1-abc", PROGRAMS, SECRETS, user, modules, before=before))
 
     return make
 
@@ -94,11 +95,13 @@ names = ["www.example.org"]
 """
 
 
-@pytest.mark.parametrize("tls", [LOCAL, ACME])
-def test_nginx_accepts_its_configuration(rendered, tmp_path, tls):
+@pytest.mark.parametrize(("tls", "before"), [(LOCAL, ""), (ACME, "1-gone")])
+def test_nginx_accepts_its_configuration(rendered, tmp_path, tls, before):
     host = "example.org" if tls == ACME else "localhost"
     files = rendered(
-        user=None, edit=lambda text: text.replace('host = "localhost"', f'host = "{host}"').replace(LOCAL, tls)
+        user=None,
+        edit=lambda text: text.replace('host = "localhost"', f'host = "{host}"').replace(LOCAL, tls),
+        before=before,
     )["edge"]
     for path, file in files.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
@@ -132,6 +135,16 @@ def test_nginx_accepts_its_configuration(rendered, tmp_path, tls):
     ):
         assert words in config
     assert "8120" not in config, "a worker is not reachable from outside"
+
+
+def test_assets_of_the_release_before_are_looked_for_in_its_folder_and_nothing_else_of_it(rendered, tmp_path):
+    alone, with_before = (rendered(before=one)["edge"]["config/nginx/nginx.conf"].text for one in ("", "1-old"))
+    assert "1-old" not in alone and "@before" not in alone
+    folder = tmp_path / "releases" / "1-old" / "frontend" / "dist"
+    assert with_before.count("1-old") == 1 and f"root {folder};" in with_before
+    assert with_before.count("@before") == 2  # where it is, and where hashed assets lead to it
+    of_project = rendered(edit=lambda text: re.sub("(?m)^(files|make) = .*", "", text), before="1-old")
+    assert "1-old" not in of_project["edge"]["config/nginx/nginx.conf"].text
 
 
 def test_where_to_purge_is_told_only_where_something_is_kept(rendered):

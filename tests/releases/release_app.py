@@ -8,6 +8,7 @@ behaviour.json may say:
     says           the release that it says it is
     dies           [seconds after its first answer, names of the instances that do]
     hangs          / takes longer than anyone waits
+    stumbles       every so many requests to / are answered 500
     breaks         seconds after its first answer from which / answers 500; /other and /ready go on
     build, migrate what that command does: "fail", "hang", "fill" the disk and fail, "filled" for no failure, or seconds to take
 """
@@ -33,7 +34,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         first = not asked and self.path != "/ready"
-        asked.append(time.monotonic()) if first else None
+        asked.append(time.monotonic()) if first or self.path == "/" else None
         if first and "dies" in BEHAVIOUR and NAME in BEHAVIOUR["dies"][1]:
             threading.Timer(BEHAVIOUR["dies"][0], os._exit, (3,)).start()
         if self.path == "/slow":
@@ -46,7 +47,8 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/ready":
             return 503 if draining.is_set() or BEHAVIOUR.get("never_ready") else 200
         broken = self.path == "/" and asked and time.monotonic() - asked[0] >= BEHAVIOUR.get("breaks", 1e9)
-        return 500 if broken else 200
+        stumbles = self.path == "/" and len(asked) % BEHAVIOUR.get("stumbles", 1e9) == 0
+        return 500 if broken or stumbles else 200
 
     def answer(self, status):
         said = BEHAVIOUR.get("says") or os.environ["NEURMATIC_RELEASE"]

@@ -74,6 +74,38 @@ def test_a_release_that_answers_500_is_taken_back_by_what_the_load_sees(stack):
         assert "500" in event["measured"]["words"]
 
 
+@contextlib.contextmanager
+def failing_now(stack, **ways):
+    """A release serves whose page fails; it got there because nobody looked at the page."""
+    stack.edit("watch = 6", "watch = 2")
+    stack.behave(**ways)
+    stack.run("deploy", "--probe", stack.url + "/other")
+    yield stack.url + "/"
+    stack.edit("watch = 2", "watch = 6")
+    deploy_good(stack)
+
+
+def test_a_page_that_failed_now_and_then_before_does_not_excuse_a_release_that_breaks_it(stack):
+    with failing_now(stack, stumbles=5) as page:
+        serves = serving(stack)
+        stack.behave(breaks=0)
+        said = stack.run("deploy", "--probe", page, code=1)
+        assert "failed before the switch, those after it are judged by themselves" in said
+        assert "failed after the switch to" in said
+        assert serving(stack) == serves
+        good = stack.behave()
+        assert "failed before the switch" in stack.run("deploy", "--probe", page)
+        stack.check_whole(good)
+
+
+def test_a_page_that_was_never_well_does_not_keep_its_cure_away(stack):
+    with failing_now(stack, breaks=0) as page:
+        assert "failed before the switch, all: it is not judged" in stack.run("deploy", "--probe", page)
+        good = stack.behave()
+        assert "failed before the switch, all: it is not judged" in stack.run("deploy", "--probe", page)
+        stack.check_whole(good)
+
+
 def test_a_release_that_hangs_is_taken_back_however_short_the_watch(stack):
     with borne(stack, "/other"):
         stack.edit("watch = 6", "watch = 0")

@@ -1,8 +1,14 @@
 """Deploy, rollback and scale when all goes well: nothing is dropped, and everyone sees what was done."""
 
 import threading
+from argparse import Namespace
 
 import pytest
+
+from neurmatic.cli.loaded import load_stack, prepare_up
+from neurmatic.errors import BusyError
+from neurmatic.releases.deploy import roll
+from neurmatic.releases.rollout import Choice
 
 ROUTES = ("/", "/ready")
 
@@ -134,6 +140,33 @@ def test_of_two_deploys_at_once_the_second_is_refused_and_told_who_is_at_it(serv
         assert "another command is at work on this stack: neurmatic deploy by " in served.run(*words, code=1)
     assert first.wait() == 0
     served.check_whole(greeting)
+
+
+def test_a_command_that_has_read_what_another_then_changed_is_refused_and_changes_nothing(served):
+    deploy(served)
+    early = prepare_up(Namespace(file=served.file, state=None, environment=None))
+    greeting, pids = deploy(served), served.pids()
+    described = load_stack(Namespace(file=served.file, environment=None)).stack
+    for command in (
+        early.up,
+        lambda: early.restart("app"),
+        lambda: roll(early, described, Choice(early.deployed.previous, back=True), "rollback"),
+    ):
+        with pytest.raises(BusyError, match="another command has just changed what is deployed"):
+            command()
+    assert served.pids() == pids
+    served.check_whole(greeting)
+
+
+def test_more_connections_than_the_database_has_are_refused_before_anything_starts(served):
+    served.edit("drain = 0.5", "drain = 0.5\npool_size = 14")
+    served.edit(f"port = {served.ports['postgres']}", f"port = {served.ports['postgres']}\nmax_connections = 24")
+    served.edit("instances = 2", "instances = 1")
+    greeting, before, pids = served.get()["greeting"], served.deployed, served.pids()
+    said = served.run("scale", "app=2", code=2)
+    assert "2 instances of app and all others may hold 28 connections, 14 are free" in said and "next: " in said
+    assert served.deployed == before and served.pids() == pids
+    assert served.get()["greeting"] == greeting and served.events[-1]["action"] != "scale"
 
 
 def test_a_slow_request_is_answered_by_the_release_that_took_it(served):

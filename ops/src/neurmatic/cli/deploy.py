@@ -5,6 +5,10 @@ to all of them at once; the old ones drain and end. Constant load through the ed
 and kept in the event. Whatever fails, or is cut off, before or after the switch: the release before serves as it did, and the same
 command can be run again.
 
+With --git, REF is checked out into a folder of its own below the state folder, `[release] make` is run there, and the release consists of
+the files that are there then; its commit is kept with it. What isn't committed plays no part, but for the stack file: it is the one that
+lies here, not REF's. `up` stays with that release until the next `deploy`.
+
 Exit code 0 when the release serves, 1 when it doesn't and the one before does, 2 usage or configuration.
 """
 
@@ -14,7 +18,7 @@ from dataclasses import asdict
 from functools import partial
 
 from neurmatic.cli.loaded import described, prepare_up
-from neurmatic.releases.deploy import clear, known, roll, summary
+from neurmatic.releases.deploy import clear_after, known, roll, summary
 from neurmatic.releases.deployed import read_deployed
 from neurmatic.releases.keeping import made
 from neurmatic.releases.project import Quiet
@@ -27,13 +31,15 @@ WAIT = 600
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add(
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
         "version",
         nargs="?",
         default="",
         metavar="VERSION",
         help="a release that is here, or of containers one that the registry has (default: the project's files)",
     )
+    what.add_argument("--git", default="", metavar="REF", help="the files of this commit, branch or tag instead")
     add("--probe", action="append", default=[], metavar="URL", help="send the load there instead; may be repeated")
     add("--no-backup", action="store_true", help="don't back up first; the event says so")
     add("--json", action="store_true", help="print the result as JSON, and no progress")
@@ -45,9 +51,9 @@ def run(args: argparse.Namespace) -> int:
         up.reporter = Quiet()
     release = _release(up, args.version) if args.version else ""
     first = None if args.no_backup or not up.stack.deploy.backup or not up.stack.backup else partial(_back_up, up)
-    choice = Choice(release, probes=tuple(args.probe), first=first)
+    choice = Choice(release, git=args.git, probes=tuple(args.probe), first=first)
     outcome = roll(up, described(args, up.layout), choice, "deploy")
-    clear(up)
+    clear_after(up)
     print(json.dumps(asdict(outcome), indent=2) if args.json else "\n".join(summary(outcome, "deploy")))
     return 0
 

@@ -58,6 +58,7 @@ def prepare_up(args: argparse.Namespace, *, place: bool = True) -> Up:
         user,
         (*tool, "--environment", stack.environment),
         deployed.release if deployed.held else "",
+        deployed,
     )
 
 

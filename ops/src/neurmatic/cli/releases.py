@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         found = made(up.host, up.layout, read_deployed(up.host, up.layout))
         if not args.json:
-            print(table(("release", "made", "standing", "size", "schema"), [_row(one) for one in found]))
+            print(table(("release", "made", "standing", "size", "schema", "commit"), [_row(one) for one in found]))
     if args.json:
         print(json.dumps([_as_json(one) for one in found], indent=2))
     return 0
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _row(one: Made) -> tuple[str, ...]:
     at = one.at.isoformat(timespec="seconds") if one.at else ""
-    return one.name, at, one.standing, f"{one.bytes / 1e6:.0f} MB", one.revision
+    return one.name, at, one.standing, f"{one.bytes / 1e6:.0f} MB", one.revision, one.commit[:12]
 
 
 def _as_json(one: Made) -> dict[str, object]:
@@ -51,4 +51,5 @@ def _as_json(one: Made) -> dict[str, object]:
         "standing": one.standing,
         "bytes": one.bytes,
         "revision": one.revision,
+        "commit": one.commit,
     }

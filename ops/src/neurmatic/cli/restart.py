@@ -4,7 +4,6 @@ import argparse
 import json
 
 from neurmatic.cli.loaded import prepare_up
-from neurmatic.releases.deployed import read_deployed
 from neurmatic.releases.project import Quiet
 
 
@@ -15,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     up = prepare_up(args)
-    up.chosen = read_deployed(up.host, up.layout).release  # what serves, whatever the project holds now
+    up.chosen = up.deployed.release if up.deployed else ""  # what serves, whatever the project holds now
     if args.json:
         up.reporter = Quiet()
     names = up.restart(args.service)

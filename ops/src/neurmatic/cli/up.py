@@ -13,7 +13,7 @@ from dataclasses import replace
 from neurmatic.cli import status
 from neurmatic.cli.loaded import described, prepare_up
 from neurmatic.releases import schema
-from neurmatic.releases.deploy import clear, roll, summary
+from neurmatic.releases.deploy import clear_after, roll, summary
 from neurmatic.releases.going_live import ahead
 from neurmatic.releases.rollout import Choice
 from neurmatic.releases.up import Up
@@ -62,7 +62,7 @@ def _bring_live(args: argparse.Namespace, up: Up) -> list[str]:
     if not ahead(up, stack, backup=False):
         return []
     outcome = roll(up, stack, Choice(up.chosen), "deploy")
-    clear(up)
+    clear_after(up)
     return list(summary(outcome, "deploy"))
 
 

@@ -72,6 +72,15 @@ class Background:
         """How it stands now."""
         return self._open_loop.progress
 
+    @property
+    def seconds(self) -> float:
+        """How long it has been since it began."""
+        return self._open_loop.seconds
+
+    def failed_since(self, seconds: float) -> int:
+        """How many of the requests that were due since then, in seconds since it began, have failed so far."""
+        return self._open_loop.failed_since(seconds)
+
     def wait(self, seconds: float | None = None) -> bool:
         """Wait for the end of the load, or for so many seconds; whether it is over."""
         # Not by Thread.join: interrupted by Ctrl-C, that of Python 3.11 takes a living thread for a dead one.

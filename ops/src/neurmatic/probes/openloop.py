@@ -84,6 +84,16 @@ class OpenLoop:
         if self._flying:
             await asyncio.wait(set(self._flying))
 
+    @property
+    def seconds(self) -> float:
+        """How long it has been since it began."""
+        return self._now()
+
+    def failed_since(self, seconds: float) -> int:
+        """How many of the requests that were due since then have failed so far."""
+        rows = [row for row in tuple(self._rows) if row[0] >= seconds]
+        return sum(not Entry(*row).is_good(self.load.expect) for row in rows)
+
     def _abandon(self) -> None:
         for task in self._flying:
             task.cancel()

@@ -33,6 +33,7 @@ class Websocket:
     Attributes:
         answer: 101 when it was opened.
         is_open: nobody has closed it yet, as far as is known here.
+        code: with which it was closed, such as 1012 by a server that restarts; None where nobody said so.
 
     Args:
         site: its base URL, which is the page's origin, too.
@@ -45,6 +46,7 @@ class Websocket:
         self._waiting: deque[Event] = deque()
         self._part = ""
         self.is_open = True
+        self.code: int | None = None
         origin = [(b"Origin", site.encode())]
         self._send(Request(host=urlsplit(site).netloc, target=path, extra_headers=origin))
         self.answer = self._answered()
@@ -100,7 +102,8 @@ class Websocket:
             except (OSError, RemoteProtocolError):
                 self.is_open = False
         event = self._waiting.popleft() if self._waiting else None
-        self.is_open = self.is_open and not isinstance(event, CloseConnection)
+        if isinstance(event, CloseConnection):
+            self.is_open, self.code = False, event.code
         return event
 
     def _send(self, event: Event) -> None:

@@ -100,7 +100,7 @@ class ContainerWay:
             self.images.untag(release)
         self.started.host.remove(folder)
 
-    def render(self, release: str, secrets: SecretValues) -> dict[str, Files]:
+    def render(self, release: str, secrets: SecretValues, before: str) -> dict[str, Files]:  # noqa: ARG002  the site's files are in its own image
         return render_contained(self._among(), self._given(release, secrets))
 
     def versions(self) -> dict[str, str]:
@@ -160,7 +160,7 @@ class ContainerWay:
     def _given(self, release: str, secrets: SecretValues) -> Contained:
         one = self.started
         engine = {name: os.environ[name] for name in ENGINE_VARIABLES if name in os.environ}
-        context = Context(one.layout, release, self.programs, secrets, one.user, MODULES, one.tool, engine)
+        context = Context(one.layout, release, self.programs, secrets, one.user, MODULES, one.tool, engine=engine)
         images = self.images.of_release(release) | self.images.of_servers(fresh=self.fresh)
         self.fresh = False  # once is enough
         return Contained(context, self.engine.project, one.host.account(one.user), images)

@@ -1,12 +1,14 @@
 """`deploy` and `rollback`: a rollout with its lock and its event; and what is cleared away when it is over."""
 
 from collections.abc import Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 
-from neurmatic.errors import ConfigurationError
+from neurmatic.errors import BusyError, ConfigurationError
 from neurmatic.hosts.base import Host
-from neurmatic.releases.deployed import Deployed, check_deployed, read_deployed, save_deployed
+from neurmatic.releases.checkout import checked_out
+from neurmatic.releases.deployed import Deployed, check_deployed, check_same, read_deployed, save_deployed
 from neurmatic.releases.events import actor
 from neurmatic.releases.keeping import Made, made, to_remove
 from neurmatic.releases.project import prepare_state
@@ -29,23 +31,26 @@ def roll(up: Up, described: Stack, choice: Choice, action: str) -> Outcome:
 
     Raises:
         NeurmaticError: it isn't live, and the release before serves as it did.
+        BusyError: what is deployed isn't any more what it was when `up` was made.
     """
     check_deployed(up.host, up.layout)
     with ExitStack() as late, up.host.locked(up.layout.lock, f"neurmatic {action} by {actor()}"):
+        check_same(up.host, up.layout, up.deployed)
         prepare_state(up.host, up.layout, up.user)
         up.runtime.clear()
         if done := settle_swap(up.host, up.layout):
             up.reporter.say(done)
-        rollout = Rollout(up, described, choice)
-        names = {"release": rollout.new.release, "before": rollout.before.release}
-        with up.events.recorded(action, **names) as event:
-            try:
-                outcome = rollout.run(late)
-            finally:
-                event["phases"] = rollout.phases.seconds
-                event["measured"] = rollout.measured.as_json()
-                if rollout.left:
-                    event["left"] = rollout.left
+        with checked_out(up, choice.git) as (source, commit):
+            rollout = Rollout(source, described, replace(choice, commit=commit))
+            names = {"release": rollout.new.release, "before": rollout.before.release}
+            with up.events.recorded(action, **names, **({"commit": commit} if commit else {})) as event:
+                try:
+                    outcome = rollout.run(late)
+                finally:
+                    event["phases"] = rollout.phases.seconds
+                    event["measured"] = rollout.measured.as_json()
+                    if rollout.left:
+                        event["left"] = rollout.left
     return outcome
 
 
@@ -63,8 +68,17 @@ def known(host: Host, layout: Layout, deployed: Deployed, wanted: str) -> str:
     raise ConfigurationError(said, f"releases here: {', '.join(names) or 'none'}")
 
 
+def clear_after(up: Up) -> None:
+    """What a deploy does last; where another command is at work by now, the next deploy does it."""
+    with suppress(BusyError), up.host.locked(up.layout.lock, f"neurmatic deploy by {actor()}"):
+        clear(up)
+
+
 def clear(up: Up, *, dry_run: bool = False) -> list[Made]:
-    """Remove the releases that no rollback needs, and say which; what serves, and what it would go back to, stays."""
+    """Remove the releases that no rollback needs, and say which; what serves, and what it would go back to, stays.
+
+    The stack's lock is held by who calls it: a release that is being made must not pass for one that was cut off.
+    """
     host, layout, reporter = up.host, up.layout, up.reporter
     deployed = read_deployed(host, layout)
     doomed = to_remove(made(host, layout, deployed), deployed, up.stack.deploy, datetime.now(UTC))

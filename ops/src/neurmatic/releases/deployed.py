@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
-from neurmatic.errors import ConfigurationError
+from neurmatic.errors import BusyError, ConfigurationError
 from neurmatic.hosts.base import Host
 from neurmatic.releases.project import check_format
 from neurmatic.stack.layout import Layout
@@ -21,6 +21,7 @@ class Deployed:
         first: number of each service's first instance; 1 for one that isn't named.
         scale: number of instances, where it was chosen apart from the stack file.
         history: releases that served, the present one last; each once.
+        replaced: the one that served until this one did, whether that was a deploy or a rollback.
         revisions: what the database's schema was after a release's migrations.
         contracts: what a release's migrations took away from those before it, of releases whose migrations were read.
         migrations: the files that a release brought for them.
@@ -34,16 +35,25 @@ class Deployed:
     revisions: Mapping[str, str] = field(default_factory=dict)
     contracts: Mapping[str, Sequence[str]] = field(default_factory=dict)
     migrations: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    replaced: str = ""
 
     def serving(self, release: str, *, held: bool) -> "Deployed":
         """The same with this release serving, after those that did until now."""
         before = tuple(one for one in self.history if one != release)
-        return replace(self, release=release, held=held, history=(*before, release))
+        return replace(
+            self, release=release, held=held, history=(*before, release), replaced=self.served_before(release)
+        )
 
     def back_at(self, release: str) -> "Deployed":
         """The same with an earlier release serving: those after it never count as what a rollback goes back to."""
         before = self.history[: self.history.index(release)] if release in self.history else self.history
-        return replace(self, release=release, held=True, history=(*before, release))
+        return replace(
+            self, release=release, held=True, history=(*before, release), replaced=self.served_before(release)
+        )
+
+    def served_before(self, release: str) -> str:
+        """The release whose pages may still be open when this one serves; empty when there is none."""
+        return self.replaced if release == self.release else self.release
 
     def migrated(
         self, release: str, revision: str, contracts: Sequence[str] | None, files: Sequence[str]
@@ -85,6 +95,16 @@ def check_deployed(host: Host, layout: Layout) -> None:
     check_format(host, layout)
     if not read_deployed(host, layout).release:
         raise ConfigurationError("nothing is deployed here", "`neurmatic up` starts the stack")
+
+
+def check_same(host: Host, layout: Layout, seen: Deployed | None) -> None:
+    """Called with the stack's lock held, by whoever read what is deployed before; None: nobody did.
+
+    Raises:
+        BusyError: another command has changed it since.
+    """
+    if seen is not None and read_deployed(host, layout) != seen:
+        raise BusyError("another command has just changed what is deployed", "nothing was changed; run this one again")
 
 
 def save_deployed(host: Host, layout: Layout, deployed: Deployed) -> None:

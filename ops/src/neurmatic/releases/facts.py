@@ -85,6 +85,20 @@ def check_ports(host: Host, layout: Layout, stack: Stack, facts: Facts, ours: Ma
         )
 
 
+def check_connections(stack: Stack, who: str) -> None:
+    """The pools of all instances must fit into what PostgreSQL has free; `who` says whose they are.
+
+    Raises:
+        ConfigurationError: they don't.
+    """
+    postgres = stack.postgres
+    if postgres and (wanted := stack.pooled_connections()) > postgres.free_connections:
+        raise ConfigurationError(
+            f"postgres.max_connections: {who} may hold {wanted} connections, {postgres.free_connections} are free",
+            "raise max_connections, or lower pool_size or the number of instances, and run `neurmatic up`",
+        )
+
+
 def check_commands(host: Host, stack: Stack, layout: Layout) -> None:
     """Programs named without a folder must be on the services' PATH.
 

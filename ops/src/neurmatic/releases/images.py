@@ -114,7 +114,7 @@ class Images:
 
     def _built(self, name: str, version: str) -> str:
         made_of = self.containers.images[name]
-        project = self.layout.project
+        project = self.layout.sources
         tag = f"{self.stack.name}/{name}:{version}"
         given = {arg: os.environ[arg] for arg in made_of.args if arg in os.environ}
         args = [f"--build-arg={arg}={value}" for arg, value in (given | self._words(version)).items()]
@@ -127,7 +127,7 @@ class Images:
 
     def _words(self, version: str) -> dict[str, str]:
         """What an image says of itself; without a repository its revision is unknown."""
-        git = ["git", "-C", str(self.layout.project), "rev-parse", "HEAD"]
+        git = ["git", "-C", str(self.layout.sources), "rev-parse", "HEAD"]
         said = self.host.run(git, check=False) if self.host.which("git") else None
         return {"VERSION": version} | ({"REVISION": said.out.strip()} if said and said.ok else {})
 

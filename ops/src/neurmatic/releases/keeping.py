@@ -19,6 +19,7 @@ class Made:
         standing: serving, previous, served or made (it never served), or unfinished.
         bytes: what its folder holds.
         revision: what the database's schema was after its migrations; empty when the stack file doesn't ask.
+        commit: the one that its files are of; empty when it was not made of a git reference.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Made:
     standing: str
     bytes: int
     revision: str
+    commit: str = ""
 
 
 def made(host: Host, layout: Layout, deployed: Deployed) -> list[Made]:
@@ -44,6 +46,7 @@ def _made(host: Host, layout: Layout, deployed: Deployed, name: str) -> Made:
         standing,
         host.folder_bytes(layout.release(name)),
         deployed.revisions.get(name, ""),
+        releases.commit_of(host, layout, name),
     )
 
 

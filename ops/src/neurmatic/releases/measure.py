@@ -3,12 +3,12 @@
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from types import TracebackType
 from typing import Any, Self
 
 from neurmatic.probes.ledger import Ledger, summarize
-from neurmatic.probes.load import Background, Load
+from neurmatic.probes.load import Background, Load, Progress
 from neurmatic.releases import members
 from neurmatic.stack.layout import Layout
 from neurmatic.stack.model import Stack
@@ -59,6 +59,36 @@ def _load(url: str, rate: float, stack: Stack, layout: Layout) -> Load:
     )
 
 
+@dataclass(frozen=True)
+class Moment:
+    """How the loads stood when the release that serves was about to change, or had changed.
+
+    Attributes:
+        seconds: of each load, since it began.
+        progress: of each load, by its URL.
+    """
+
+    seconds: tuple[float, ...]
+    progress: dict[str, Progress]
+
+    @property
+    def failed(self) -> int:
+        """Requests that had failed until then."""
+        return sum(one.failed for one in self.progress.values())
+
+    def can_judge(self, url: str) -> bool:
+        """Whether a failure at this URL says anything from then on: not where no request was ever answered well."""
+        one = self.progress[url]
+        return one.good > 0 or one.failed == 0
+
+    def sentences(self) -> Iterator[str]:
+        """What the operator is told of failures until then."""
+        for url, one in self.progress.items():
+            if one.failed:
+                then = "those after it are judged by themselves" if self.can_judge(url) else "all: it is not judged"
+                yield f"{url}: {one.failed} request{'s' * (one.failed != 1)} failed before the switch, {then}"
+
+
 class Measurement:
     """Loads that run from `with` to the end of its block."""
 
@@ -76,10 +106,19 @@ class Measurement:
     ) -> None:
         self._running.__exit__(kind, error, trace)
 
-    @property
-    def failed(self) -> int:
-        """Requests that failed so far."""
-        return sum(one.progress.failed for one in self._loads)
+    def moment(self) -> Moment:
+        """How it stands now."""
+        seconds = tuple(one.seconds for one in self._loads)
+        return Moment(seconds, {one.load.url: replace(one.progress) for one in self._loads})
+
+    def failed_since(self, moment: Moment) -> int:
+        """Requests that have failed since then, as far as it may be the new release's doing.
+
+        Where some had failed before, only those that were due since count: in flight were more of the same.
+        """
+        both = zip(self._loads, moment.seconds, strict=True)
+        judged = [(one, then if moment.failed else 0.0) for one, then in both if moment.can_judge(one.load.url)]
+        return sum(one.failed_since(then) for one, then in judged)
 
     def settle(self) -> None:
         """Wait for what is in flight now, TIMEOUT at most: a server that answers nothing shows only then."""

@@ -46,7 +46,7 @@ class NativeWay:
         """A server's program is the machine's: there is one."""
 
     def identify(self) -> str:
-        return releases.identify(self.started.host, self.started.stack.release, self.started.layout.project)
+        return releases.identify(self.started.host, self.started.stack.release, self.started.layout.sources)
 
     def make(self, release: str) -> None:
         releases.make(self.started.host, self.started.layout, self.started.stack.release, release)
@@ -57,9 +57,9 @@ class NativeWay:
     def forget(self, release: str) -> None:
         self.started.host.remove(self.started.layout.release(release))
 
-    def render(self, release: str, secrets: SecretValues) -> dict[str, Files]:
+    def render(self, release: str, secrets: SecretValues, before: str) -> dict[str, Files]:
         one = self.started
-        context = Context(one.layout, release, self.programs, secrets, one.user, self.modules, one.tool)
+        context = Context(one.layout, release, self.programs, secrets, one.user, self.modules, one.tool, before)
         return render(one.stack, context)
 
     def versions(self) -> dict[str, str]:

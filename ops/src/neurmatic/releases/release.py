@@ -11,6 +11,10 @@ from neurmatic.stack.layout import SYSTEM_PATH, Layout
 from neurmatic.stack.release import Release
 
 COMPLETE = ".complete"
+COMMIT = ".commit"
+"""Names the commit that a release was made of, where it was asked for by a git reference."""
+_LEFT_OUT = frozenset({"VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"})
+"""Of another environment, or of another repository: a git hook that deploys has them."""
 SPARE_BYTES = 200_000_000
 """Space that must stay free after a release was copied: a full disk stops databases, not just deploys."""
 
@@ -26,7 +30,8 @@ def identify(host: Host, release: Release, project: Path) -> str:
     missing = [name for name in release.files if not host.exists(project / name)]
     if missing:
         raise ConfigurationError(
-            f"release.files: not found in {project}: {', '.join(missing)}", "build them first (here: make build)"
+            f"release.files: not found in {project}: {', '.join(missing)}",
+            "build them first (here: make build; in a checkout `[release] make` does it)",
         )
     total = hashlib.sha256(repr(release.build).encode())
     for name in release.files:
@@ -46,7 +51,7 @@ def make(host: Host, layout: Layout, release: Release, name: str) -> None:
         CommandError: a build command failed; the unfinished folder is removed.
     """
     folder = layout.release(name)
-    needed = sum(host.folder_bytes(layout.project / file) for file in release.files) + SPARE_BYTES
+    needed = sum(host.folder_bytes(layout.sources / file) for file in release.files) + SPARE_BYTES
     if (free := host.free_bytes(layout.state)) < needed:
         raise ConfigurationError(
             f"{layout.state}: {free // 10**6} MB free, a release needs {needed // 10**6} MB",
@@ -57,7 +62,7 @@ def make(host: Host, layout: Layout, release: Release, name: str) -> None:
     env = build_environment(name)
     try:
         for file in release.files:
-            host.copy(layout.project / file, folder / file)
+            host.copy(layout.sources / file, folder / file)
         for command in release.build:
             host.run(command, env=env, cwd=folder, timeout=release.timeout)
     except CommandError as error:
@@ -71,7 +76,22 @@ def make(host: Host, layout: Layout, release: Release, name: str) -> None:
     host.write(folder / COMPLETE, "")
 
 
+def note_commit(host: Host, layout: Layout, name: str, commit: str) -> None:
+    """Keep with the release which commit its files are of; where several have the same, the last one that was deployed."""
+    host.write(layout.release(name) / COMMIT, commit + "\n")
+
+
+def commit_of(host: Host, layout: Layout, name: str) -> str:
+    """The commit that the release's files are of; empty when it isn't known."""
+    return (host.read(layout.release(name) / COMMIT) or "").strip()
+
+
 def build_environment(name: str) -> dict[str, str]:
+    """What the commands of a release's build get."""
+    return making_environment() | {"NEURMATIC_RELEASE": name}
+
+
+def making_environment() -> dict[str, str]:
     """The operator's own environment (a build may need proxies and caches), with the system's programs and the tool's."""
-    kept = {key: value for key, value in os.environ.items() if key not in {"VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME"}}
-    return kept | {"PATH": f"{SYSTEM_PATH}:{Path(sys.executable).parent}", "NEURMATIC_RELEASE": name}
+    kept = {key: value for key, value in os.environ.items() if key not in _LEFT_OUT}
+    return kept | {"PATH": f"{SYSTEM_PATH}:{Path(sys.executable).parent}"}

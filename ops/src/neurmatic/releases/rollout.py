@@ -17,8 +17,8 @@ from neurmatic.hosts.interrupts import held_back
 from neurmatic.releases import members, running, schema
 from neurmatic.releases import release as releases
 from neurmatic.releases.deployed import beside, placed, read_deployed, save_deployed, standing
-from neurmatic.releases.facts import MARK, check_ports, write_mark
-from neurmatic.releases.measure import Measured, Measurement, Phases, targets
+from neurmatic.releases.facts import MARK, check_connections, check_ports, write_mark
+from neurmatic.releases.measure import Measured, Measurement, Moment, Phases, targets
 from neurmatic.releases.plan import SERVING, Facts
 from neurmatic.releases.up import Up
 from neurmatic.stack.instance import Instance
@@ -34,12 +34,16 @@ class Choice:
 
     Attributes:
         release: the one to bring live; empty: the one that the project's files make.
+        git: the reference whose files it consists of; empty: the project's files as they are.
+        commit: the one that `git` stands for.
         back: whether this is the way back to a release that served before: nothing is migrated, and `up` stays with it.
         probes: URLs to send load to; none: the stack's own health and front page.
         first: what is done before anything changes, such as a backup.
     """
 
     release: str = ""
+    git: str = ""
+    commit: str = ""
     back: bool = False
     probes: tuple[str, ...] = ()
     first: Callable[[], object] | None = None
@@ -47,12 +51,13 @@ class Choice:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a rollout that succeeded; `seconds` by phase."""
+    """What became of a rollout that succeeded; `seconds` by phase, `commit` where a git reference was asked for."""
 
     release: str
     before: str
     measured: Measured
     seconds: dict[str, float]
+    commit: str = ""
 
 
 class Rollout:
@@ -89,7 +94,8 @@ class Rollout:
         self.both = replace(self.new, stack=described.placed(numbers), chosen=self.new.release)
         self.both.check()
         release = self.new.release
-        self.after = moved.back_at(release) if choice.back else moved.serving(release, held=bool(choice.release))
+        held = bool(choice.release or choice.git)
+        self.after = moved.back_at(release) if choice.back else moved.serving(release, held=held)
         self.measured = Measured(0, 0, 0.0, None, "")
         self.left, self.is_switched = "", False
 
@@ -110,15 +116,16 @@ class Rollout:
             finally:
                 with held_back():
                     self.measured = load.stop()
-        return Outcome(self.new.release, self.before.release, self.measured, self.phases.seconds)
+        seconds = self.phases.seconds
+        return Outcome(self.new.release, self.before.release, self.measured, seconds, self.choice.commit)
 
     def _go(self, load: Measurement, late: ExitStack) -> None:
         undo = ExitStack()
         try:
             self._prepare()
             self._start(undo)
-            self._switch(undo)
-            self._watch(load)
+            switched = self._switch(undo, load)
+            self._watch(load, switched)
         except BaseException:
             with held_back():
                 undo.close()
@@ -136,6 +143,8 @@ class Rollout:
         if self.new.stack.release.files and not releases.is_complete(self.host, self.layout, self.new.release):
             with self.phases.timed("build"):
                 self.new.build()
+        if self.choice.commit:
+            releases.note_commit(self.host, self.layout, self.new.release, self.choice.commit)
         release = self.new.stack.release
         has_run = self.new.release in schema.order(self.host, self.layout)
         must_migrate = bool(release.migrate or release.seed) and not self.choice.back and not has_run
@@ -177,15 +186,7 @@ class Rollout:
             raise ConfigurationError(f"not running: {', '.join(down)}", "`neurmatic up` starts what is missing")
         self.new.way.check_limits()  # while both run they may use more together: for seconds, and no limit is lifted
         check_ports(self.host, self.layout, self.new.stack, Facts(), {one.name: one for one in self.coming})
-        postgres = self.both.stack.postgres
-        users = [one for one in self.both.stack.services.values() if "postgres" in one.needs]
-        if postgres:
-            free = postgres.max_connections - postgres.reserved_connections
-            if (wanted := sum(len(one.numbers) * one.pool_size for one in users)) > free:
-                raise ConfigurationError(
-                    f"postgres.max_connections: both releases together may hold {wanted} connections, {free} are free",
-                    "raise max_connections, or lower pool_size or the number of instances, and run `neurmatic up`",
-                )
+        check_connections(self.both.stack, "both releases together")
 
     def _start(self, undo: ExitStack) -> None:
         names = [one.name for one in self.coming]
@@ -213,7 +214,9 @@ class Rollout:
         self.runtime.start("guard")
         self.old.edge.prepare(())
 
-    def _switch(self, undo: ExitStack) -> None:
+    def _switch(self, undo: ExitStack, load: Measurement) -> Moment:
+        """Have the new release serve; the moment from which on what fails is its own doing."""
+        begun = load.moment()
         leaving, coming = [one.name for one in self.leaving], [one.name for one in self.coming]
         with self.phases.timed("switch"):
             undo.callback(self._switch_back, self._kept("edge", self.layout.running), leaving, coming)
@@ -223,6 +226,11 @@ class Rollout:
             self.is_switched = True
             self.both.edge.exchange(leaving, coming, f"{self.new.release} serves in its place")
         self.reporter.say(f"release {self.new.release} serves, {self.phases.elapsed:.1f} s after the begin")
+        if not begun.failed:
+            return begun
+        for words in begun.sentences():
+            self.reporter.say(f"! {words}")
+        return load.moment()  # until here requests went to the release before, which had failed others already
 
     def _switch_back(self, files: dict[Path, str], leaving: list[str], coming: list[str]) -> None:
         self.reporter.say(f"switching back to {self.before.release}")
@@ -241,15 +249,12 @@ class Rollout:
             if self.host.read(path) != text:
                 self.host.write(path, text)
 
-    def _watch(self, load: Measurement) -> None:
+    def _watch(self, load: Measurement, switched: Moment) -> None:
         """See that the new release stays well while the one before could still take over.
 
         Raises:
             NeurmaticError: it doesn't.
         """
-        failed_before = load.failed
-        if failed_before:
-            self.reporter.say(f"! {failed_before} requests failed before the switch: those after it are not judged")
         with self.phases.timed("watch"):
             until = time.monotonic() + self.settings.watch
             is_last = False
@@ -258,9 +263,9 @@ class Rollout:
                     load.settle()
                 for one in self.coming:
                     self._see_well(one)
-                if not failed_before and load.failed > self.settings.max_failed:
-                    failed = f"{load.failed} request{'s' * (load.failed != 1)} failed"
-                    raise NeurmaticError(f"{failed} after the switch to {self.new.release}", NEXT)
+                if (failed := load.failed_since(switched)) > self.settings.max_failed:
+                    words = f"{failed} request{'s' * (failed != 1)} failed"
+                    raise NeurmaticError(f"{words} after the switch to {self.new.release}", NEXT)
                 time.sleep(0 if is_last else WATCH_PAUSE)
 
     def _see_well(self, one: Instance) -> None:
@@ -277,13 +282,16 @@ class Rollout:
             )
 
     def _retire(self) -> None:
-        """End the release before, and leave nothing that knows of it. Whatever fails here, the new release serves."""
+        """End the release before, and leave nothing that knows of it. Whatever fails here, the new release serves.
+
+        The edge forgets it first: a websocket that the drain closes comes back at once, and a reload after that would close it once more.
+        """
         try:
             with self.phases.timed("drain"):
                 write_mark(self.host, self.layout, "edge", self.new.desired.marks["edge"])
-                self._remove([one.name for one in self.leaving])
                 self.new.restart_guard()
                 self.new.edge.prepare(())
+                self._remove([one.name for one in self.leaving])
         except NeurmaticError as error:
             self.left = f"{self.before.release} was not cleared away: {error}"
             self.reporter.say(f"! {self.left}\n  the next `neurmatic up` or deploy does it")

@@ -5,6 +5,7 @@ from dataclasses import replace
 from neurmatic.hosts.interrupts import held_back
 from neurmatic.releases.deployed import check_deployed, placed, read_deployed, save_deployed, scaled
 from neurmatic.releases.events import actor
+from neurmatic.releases.facts import check_connections
 from neurmatic.releases.measure import Measured, Measurement, targets
 from neurmatic.releases.up import Up
 from neurmatic.stack.model import Stack
@@ -31,6 +32,7 @@ def scale(up: Up, described: Stack, service: str, count: int, probes: tuple[str,
         target = replace(up, stack=placed(described, after), chosen=before.release)
         old.check()
         target.check()
+        check_connections(target.stack, f"{count} instances of {service} and all others")
         loads = targets(old.stack, up.layout, probes, up.stack.deploy.rate)
         with (
             up.events.recorded("scale", service=service, instances=count) as event,

@@ -1,11 +1,13 @@
 """The database's schema and the releases: what a release's migrations did to it, and whether an earlier one can still run on it."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
-from neurmatic.errors import ConfigurationError, NeurmaticError
+from neurmatic.errors import BusyError, ConfigurationError, NeurmaticError
 from neurmatic.hosts.base import Host
 from neurmatic.releases import migrations
 from neurmatic.releases.deployed import Deployed, read_deployed, save_deployed
+from neurmatic.releases.events import actor
 from neurmatic.releases.up import Up
 from neurmatic.runtimes.native.cluster import ask
 from neurmatic.stack.layout import Layout
@@ -38,7 +40,7 @@ def read(up: Up) -> migrations.Lint | None:
     """
     if not (pattern := up.stack.release.migrations):
         return None
-    seen = migrations.lint(up.host, up.layout.project, pattern, migrations.ran(up.host, up.layout))
+    seen = migrations.lint(up.host, up.layout.sources, pattern, migrations.ran(up.host, up.layout))
     if seen.findings:
         said = "\n  ".join(f"{one.file}:{one.line}: {one.rule}: {one.message}" for one in seen.findings)
         raise ConfigurationError(
@@ -62,10 +64,11 @@ def migrate(up: Up, seen: migrations.Lint | None) -> Changed:
 
 
 def note(up: Up) -> None:
-    """Keep the revision that `up` has left, where nothing is known of this release's yet."""
-    deployed = read_deployed(up.host, up.layout)
-    if up.release not in deployed.revisions:
-        save_deployed(up.host, up.layout, deployed.migrated(up.release, revision(up), None, ()))
+    """Keep the revision that `up` has left, where nothing is known of this release's yet; another command may have left another by now."""
+    with suppress(BusyError), up.host.locked(up.layout.lock, f"neurmatic up by {actor()}"):
+        deployed = read_deployed(up.host, up.layout)
+        if deployed.release == up.release and up.release not in deployed.revisions:
+            save_deployed(up.host, up.layout, deployed.migrated(up.release, revision(up), None, ()))
 
 
 def revision(up: Up) -> str:

@@ -10,7 +10,7 @@ from neurmatic.hosts.base import Host
 from neurmatic.releases import members, migrations, running
 from neurmatic.releases.certificate import LOCAL, moment
 from neurmatic.releases.certificates import Certificates
-from neurmatic.releases.deployed import read_deployed, save_deployed
+from neurmatic.releases.deployed import Deployed, check_same, read_deployed, save_deployed
 from neurmatic.releases.edge import edge_of
 from neurmatic.releases.events import EventLog, actor
 from neurmatic.releases.facts import Desired, check_ports, desired, gather, write_mark
@@ -40,6 +40,7 @@ class Up:
         user: the account that runs everything; None when the tool itself isn't root.
         tool: the command line by which the stack's timers call the tool for it.
         chosen: the release to run; empty: the one that the project's files make.
+        deployed: what `stack` and `chosen` follow from; None: from nothing that another command could change.
     """
 
     host: Host
@@ -49,6 +50,7 @@ class Up:
     user: str | None
     tool: tuple[str, ...] = ()
     chosen: str = ""
+    deployed: Deployed | None = None
 
     def __post_init__(self) -> None:
         self.runtime = runtime_of(self.host, self.layout)
@@ -64,6 +66,7 @@ class Up:
         """
         self.check()
         with self.host.locked(self.layout.lock, f"neurmatic up by {actor()}"):
+            check_same(self.host, self.layout, self.deployed)
             return self.converge()
 
     def converge(self) -> Plan:
@@ -110,6 +113,7 @@ class Up:
             raise ConfigurationError(f"there is no service {service!r}", f"services here: {', '.join(known)}")
         self.check()
         with self.host.locked(self.layout.lock, f"neurmatic restart by {actor()}"):
+            check_same(self.host, self.layout, self.deployed)
             prepare_state(self.host, self.layout, self.user)
             with self.events.recorded("restart", service=service):
                 self.prepare()
@@ -142,7 +146,8 @@ class Up:
 
     def _desire(self, secrets: SecretValues) -> None:
         self.secrets = secrets
-        files = self.way.render(self.release, secrets)
+        before = read_deployed(self.host, self.layout).served_before(self.release)
+        files = self.way.render(self.release, secrets, before)
         self.desired: Desired = desired(self.host, self.layout, files, self.edge.settings)
 
     def _plan(self) -> Plan:
@@ -229,7 +234,7 @@ class Up:
                     "correct the cause and run the command again; what ran before goes on running",
                 ) from error
         if what == "migrate" and self.stack.release.migrations:
-            migrations.note(self.host, self.layout, self.layout.project, self.stack.release.migrations)
+            migrations.note(self.host, self.layout, self.layout.sources, self.stack.release.migrations)
         if what == "seed" or not self.stack.release.seed:
             before = self.host.read(self.layout.migrated) or ""
             self.host.write(self.layout.migrated, f"{before}{self.release}\n")

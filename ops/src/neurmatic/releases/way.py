@@ -83,8 +83,8 @@ class Way(Protocol):
         """Remove a release that is made, or half made."""
         ...
 
-    def render(self, release: str, secrets: SecretValues) -> dict[str, Files]:
-        """Files of each instance, by its name."""
+    def render(self, release: str, secrets: SecretValues, before: str) -> dict[str, Files]:
+        """Files of each instance, by its name; `before` is the release that served before, empty when there is none."""
         ...
 
     def versions(self) -> dict[str, str]:

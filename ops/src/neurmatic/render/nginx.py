@@ -30,10 +30,19 @@ class Upstream(NamedTuple):
     servers: str
 
 
-def render_nginx(
-    stack: Stack, layout: Layout, release: str, modules: Sequence[str], places: Places = LOOPBACK
+def render_nginx(  # noqa: PLR0913  the edge stands between all of these
+    stack: Stack, layout: Layout, release: str, modules: Sequence[str], places: Places = LOOPBACK, *, before: str = ""
 ) -> Files:
-    """The edge's configuration for this release of the stack; `modules` are full paths of nginx's own."""
+    """The edge's configuration for this release of the stack.
+
+    Args:
+        stack: what it stands in front of.
+        layout: where everything lies.
+        release: the one that serves.
+        modules: full paths of nginx's own.
+        places: where the instances are.
+        before: the release whose pages may still be open; its folder need not be there.
+    """
     environment = _environment(stack)
     root = layout.workdir(release, has_files=bool(stack.release.files))
     edge = stack.edge
@@ -62,6 +71,9 @@ def render_nginx(
         "closed": CLOSED,
         "mime_types": "/etc/nginx/mime.types",
         "site_root": root / stack.site.root if stack.site else None,
+        "site_before": layout.release(before) / stack.site.root
+        if stack.site and stack.release.files and before
+        else None,
         "static": {prefix: root / folder for prefix, folder in edge.static.items()},
         "cors_origins": dict.fromkeys((stack.url, *edge.cors.origins)),
         "headers": [(name, value) for name, value in edge.headers.items() if name != "Strict-Transport-Security"],

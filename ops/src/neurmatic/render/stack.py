@@ -34,6 +34,7 @@ class Context(NamedTuple):
     Attributes:
         modules: full paths of the modules that nginx loads.
         tool: the command line by which a timer calls the tool for this stack, without the command's own words.
+        before: the release that served before; empty when there is none.
         engine: variables by which whatever a timer calls finds the container engine.
     """
 
@@ -44,6 +45,7 @@ class Context(NamedTuple):
     user: str | None
     modules: tuple[str, ...] = ()
     tool: tuple[str, ...] = ()
+    before: str = ""
     engine: Mapping[str, str] = MappingProxyType({})
 
 
@@ -65,7 +67,7 @@ def _render_instance(stack: Stack, one: Instance, context: Context) -> Files:
         return render_timer(stack, one, context)
     process = render_process(_process(stack, one, context), layout)
     if one.kind == "edge":
-        return process | render_nginx(stack, layout, context.release, context.modules)
+        return process | render_nginx(stack, layout, context.release, context.modules, before=context.before)
     if one.kind == "guard":
         return process | render_guard(stack)
     if one.kind == "postgres" and stack.postgres:

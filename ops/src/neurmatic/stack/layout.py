@@ -21,6 +21,17 @@ class Layout:
     state: Path
     project: Path
     contained: bool = False
+    checked_out: Path | None = None
+
+    @property
+    def sources(self) -> Path:
+        """Where the files of a new release are: the project, or the project in a clean checkout."""
+        return self.checked_out or self.project
+
+    @property
+    def checkout(self) -> Path:
+        """Where a git reference is checked out while a release of it goes live."""
+        return self.state / "checkout"
 
     @property
     def format_file(self) -> Path:

@@ -90,6 +90,10 @@ class Stack(Section):
         moved = {name: one.numbered(numbers[name]) if name in numbers else one for name, one in self.services.items()}
         return self.replace(services=moved)
 
+    def pooled_connections(self) -> int:
+        """Database connections that all instances together may hold."""
+        return sum(len(one.numbers) * one.pool_size for one in self.services.values() if "postgres" in one.needs)
+
     def parts(self) -> dict[str, int]:
         """How many instances of each service run as containers: the site is one of its own there."""
         built_in = ("edge", *(name for name in ("postgres", "redis", "site") if getattr(self, name)))
@@ -220,7 +224,7 @@ class Stack(Section):
             return
         users = {n: s for n, s in self.services.items() if "postgres" in s.needs}
         wanted = sum(s.instances * s.pool_size for s in users.values())
-        free = self.postgres.max_connections - self.postgres.reserved_connections
+        free = self.postgres.free_connections
         if wanted > free:
             sums = " + ".join(f"{n} {s.instances} x {s.pool_size}" for n, s in users.items())
             yield (

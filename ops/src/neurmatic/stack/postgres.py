@@ -30,3 +30,8 @@ class Postgres(Section):
         default="",
         description="Query for the migrations' last revision, one value; what a backup or a release says of its schema.",
     )
+
+    @property
+    def free_connections(self) -> int:
+        """What the services share."""
+        return self.max_connections - self.reserved_connections

@@ -24,6 +24,10 @@ class Release(Section):
     files: Words = Field(
         default=(), description="Files and folders of the project that a release consists of; copied into its folder."
     )
+    make: Commands = Field(
+        default=(),
+        description="Commands run in a clean checkout of the project, which make `files` there: for `neurmatic deploy --git`.",
+    )
     build: Commands = Field(
         default=(), description="Commands run inside the new release's folder before it counts as made."
     )

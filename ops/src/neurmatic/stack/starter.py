@@ -61,6 +61,8 @@ host = "localhost"
 # Without them the services run in this folder, and there is nothing to go back to.
 {files}
 {build}
+# What makes them in a fresh checkout, where they aren't sources themselves; `neurmatic deploy --git REF` runs it there.
+# make = [["npm", "ci"], ["npm", "run", "build"]]
 # Run once per release, before its first request, with the environment of the first service below.
 {migrate}
 
