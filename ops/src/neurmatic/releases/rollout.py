@@ -270,6 +270,9 @@ class Rollout:
 
     def _see_well(self, one: Instance) -> None:
         health = self.new.gate.probe(one)
+        if health.state == "unhealthy":  # as the guard does, look twice: one answer may be late on a busy machine
+            time.sleep(WATCH_PAUSE)
+            health = self.new.gate.probe(one)
         if restarts := self.runtime.restarts(one.name):
             times = f"{restarts} time{'s' * (restarts > 1)}"
             raise NeurmaticError(
