@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from neurmatic.errors import CommandError, ConfigurationError
 from neurmatic.releases.images import MADE_OF, Images
+from neurmatic.releases.project import prepare_state
 from neurmatic.releases.release import COMPLETE
 from neurmatic.releases.way import Started
 from neurmatic.render.contained import Contained, archive_folders, edge_folders, render_contained, render_once
@@ -86,6 +87,7 @@ class ContainerWay:
         release = self.images.release_name(version, images)
         folder = self.started.layout.release(release)
         if not host.exists(folder / COMPLETE):
+            prepare_state(host, self.started.layout, self.started.user)  # the first `up` asks for the name before all else
             self.images.tag(release, images)
             host.make_folder(folder)
             host.write(folder / MADE_OF, json.dumps(images, indent=1) + "\n")
