@@ -3,7 +3,6 @@
 import json
 import shutil
 import subprocess
-from pathlib import Path
 
 from containers.engine import ROOT
 from moments import SLOW, Moments
@@ -66,13 +65,10 @@ class Contained(Rolling):
         return [f"app-{(first + HALF * other - 1) % (2 * HALF) + n}" for n in range(1, count + 1)]
 
     def processes(self, word):
-        """Process ids of its containers whose command line has this word."""
-        found = []
-        for name in self.containers("--filter", "status=running"):
-            pid = self.engine.inspect(f"{self.project}-{name}")[0]["State"]["Pid"]
-            if word in Path(f"/proc/{pid}/cmdline").read_text().split("\0"):
-                found.append(pid)
-        return found
+        """Those of its containers that run a command with this word."""
+        label = f"label=com.docker.compose.project={self.project}"
+        said = self.engine.run("ps", "--no-trunc", "--filter", label, "--format", "{{.Command}}").stdout
+        return [line for line in said.splitlines() if word in line.strip('"').split()]
 
     def check_whole(self, greeting, count=2):
         super().check_whole(greeting, count)

@@ -62,8 +62,10 @@ class Engine:
     def _add_plugins(self):
         tree = ROOT / "build" / "docker-plugins"
         subprocess.run([ROOT / "tests" / "fetch-newer", tree, "docker-compose", "docker-buildx"], check=True)
-        plugins = "usr/libexec/docker/cli-plugins"
-        shutil.copytree(tree / plugins, self.folder / "client" / "cli-plugins", dirs_exist_ok=True)
+        target = self.folder / "client" / "cli-plugins"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.exists():  # another suite may be running them
+            target.symlink_to(tree / "usr/libexec/docker/cli-plugins")
 
     def _start(self):
         # Already forwarding: otherwise the engine would forbid it to everybody but its own containers.
