@@ -93,10 +93,7 @@ class ContainedMoments(Moments):
 
     def is_building(self):
         """The image is built before the deploy is noted: its name comes from it."""
-        said = subprocess.run(
-            ["ps", "--ppid", str(self.command.process.pid), "-o", "args="], capture_output=True, text=True, check=False
-        )
-        return "buildx build" in said.stdout
+        return "buildx build" in self._runs()
 
     def runs_the_migration(self):
         return self.has("once")
@@ -105,16 +102,16 @@ class ContainedMoments(Moments):
         return self.has(self.new[0])
 
     def drains(self):
-        return self.event_of_a_stop()
+        """The engine has been asked to stop one that served."""
+        return "docker stop" in self._runs()
 
-    def event_of_a_stop(self):
-        """The engine has been asked to stop one that served: it isn't ready any more, and runs on."""
-        return "docker stop" in subprocess.run(
-            ["ps", "--ppid", str(self.command.process.pid), "-o", "args="], capture_output=True, text=True, check=False
-        ).stdout
+    def _runs(self):
+        """What the command waits for."""
+        children = ["ps", "--ppid", str(self.command.process.pid), "-o", "args="]
+        return subprocess.run(children, capture_output=True, text=True, check=False).stdout
 
 
-STEPS = ("is_building", "runs_the_migration", "has_made_an_instance", "has_started_one", "has_decided", "watches", "drains", "has_ended_one")
+STEPS = ("is_building", "runs_the_migration", "has_made_an_instance", "has_started_one", "has_decided", "drains")
 
 
 def begin(stack, **ways):

@@ -87,7 +87,9 @@ class ContainerWay:
         release = self.images.release_name(version, images)
         folder = self.started.layout.release(release)
         if not host.exists(folder / COMPLETE):
-            prepare_state(host, self.started.layout, self.started.user)  # the first `up` asks for the name before all else
+            prepare_state(
+                host, self.started.layout, self.started.user
+            )  # the first `up` asks for the name before all else
             self.images.tag(release, images)
             host.make_folder(folder)
             host.write(folder / MADE_OF, json.dumps(images, indent=1) + "\n")

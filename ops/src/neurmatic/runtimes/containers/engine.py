@@ -58,6 +58,25 @@ class Engine:
                     f"the container engine does not answer: {error}",
                     f"start it, or install it ({package}), and see that this account may use it",
                 ) from None
+        if strangers := {folder for folder in self._made_from().values() if not self._is_ours(folder)}:
+            raise ConfigurationError(
+                f"another stack on this host is called {self.project}: its containers come from {min(strangers)}",
+                "give one of them another name under [stack]; or stop that one with `neurmatic down` in its project",
+            )
+
+    def _made_from(self) -> dict[str, str]:
+        """The folder of the compose file that each container of this name was made from, by its id."""
+        shown = '{{.ID}} {{.Label "com.docker.compose.project.working_dir"}}'
+        said = self.docker("ps", "--all", "--no-trunc", "--filter", self._label, "--format", shown).out
+        return dict(line.split(" ", 1) for line in said.splitlines())
+
+    def _is_ours(self, folder: str) -> bool:
+        return Path(folder).is_relative_to(self.layout.state)
+
+    @property
+    def _label(self) -> str:
+        """By it the engine finds what compose made for this stack."""
+        return f"label=com.docker.compose.project={self.project}"
 
     def present(self) -> list[str]:
         names = [name for name in self.host.names(self.layout.services) if not name.startswith(".")]
@@ -166,11 +185,12 @@ class Engine:
         self.timers.shut_down()
         if not self.project:
             return
-        label = f"label=com.docker.compose.project={self.project}"
-        if ids := self.docker("ps", "--all", "--quiet", "--filter", label).out.split():
+        found = self._made_from()
+        if ids := [one for one, folder in found.items() if self._is_ours(folder)]:
             self.docker("rm", "--force", "--volumes", *ids)
-        if ids := self.docker("network", "ls", "--quiet", "--filter", label).out.split():
-            self.docker("network", "rm", *ids)
+        networks = self.docker("network", "ls", "--quiet", "--filter", self._label).out.split()
+        if networks and len(ids) == len(found):  # else another stack of this name is in them
+            self.docker("network", "rm", *networks)
 
     def forget_images(self) -> None:
         """Let go of every image that was built or kept for this stack: those that nothing else uses are removed."""
