@@ -4,7 +4,6 @@ The rollout is the same as natively, and so are its own tests in tests/releases;
 """
 
 import contextlib
-import subprocess
 
 import pytest
 from containers.contained import STEPS, Contained, begin
