@@ -43,8 +43,9 @@ class Contained(Rolling):
     """It, with the tool run in it, which is told of an engine."""
 
     def __init__(self, engine, subnet, **options):
-        self.engine, self.others = engine, {}
+        self.engine, self.others, self.begun = engine, {}, []
         super().__init__(**options)
+        self.edit("start_timeout = 5", "start_timeout = 20")
         self.file.write_text(self.file.read_text() + CONTAINERS.format(subnet=subnet))
         (self.folder / "Dockerfile").write_text(DOCKERFILE)
         (self.folder / ".dockerignore").write_text("*\n!release_app.py\n!behaviour.json\n!deploy/images\n")
@@ -53,6 +54,16 @@ class Contained(Rolling):
 
     def command(self, *words):
         return told_of(self.engine, super().command(*words), **self.others)
+
+    def begin(self, *words):
+        self.begun.append(super().begin(*words))
+        return self.begun[-1]
+
+    def end(self):
+        """End what a test that failed has left on its way."""
+        for one in self.begun:
+            one.kill()
+        self.begun = []
 
     def containers(self, *more):
         """Names of its containers, those that have ended among them, without the project's."""

@@ -122,6 +122,7 @@ class Engine:
     def _stop(self):
         pid = self.folder / "pid"
         if pid.exists():
+            self._clear()  # else it waits for each to end
             os.kill(int(pid.read_text()), signal.SIGTERM)
             deadline = time.monotonic() + 60
             while pid.exists():  # it removes the file when all has ended

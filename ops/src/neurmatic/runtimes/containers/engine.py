@@ -65,9 +65,9 @@ class Engine:
             )
 
     def _made_from(self) -> dict[str, str]:
-        """The folder of the compose file that each container of this name was made from, by its id."""
-        shown = '{{.ID}} {{.Label "com.docker.compose.project.working_dir"}}'
-        said = self.docker("ps", "--all", "--no-trunc", "--filter", self._label, "--format", shown).out
+        """The folder of the compose file that each container of this stack's name was made from, by its name."""
+        shown = '{{.Names}} {{.Label "com.docker.compose.project.working_dir"}}'
+        said = self.docker("ps", "--all", "--filter", self._label, "--format", shown).out
         return dict(line.split(" ", 1) for line in said.splitlines())
 
     def _is_ours(self, folder: str) -> bool:
@@ -98,9 +98,15 @@ class Engine:
         return found
 
     def _said(self, names: Iterable[str]) -> list[dict[str, Any]]:
-        """What the engine says of containers; of those that it has."""
-        said = self.docker("container", "inspect", *(self.container(name) for name in names), check=False)
-        return list(json.loads(said.out or "[]"))
+        """What the engine says of this stack's containers; of those that it has.
+
+        Raises:
+            CommandError: it doesn't answer; whether they run is not known.
+        """
+        wanted = {self.container(name) for name in names}
+        there = [name for name, folder in self._made_from().items() if name in wanted and self._is_ours(folder)]
+        said = self.docker("container", "inspect", *there, check=False).out if there else ""
+        return list(json.loads(said or "[]"))
 
     def restarts(self, name: str) -> int:
         return self.inspect([name]).get(name, Running()).restarts
@@ -186,10 +192,10 @@ class Engine:
         if not self.project:
             return
         found = self._made_from()
-        if ids := [one for one, folder in found.items() if self._is_ours(folder)]:
-            self.docker("rm", "--force", "--volumes", *ids)
+        if ours := [name for name, folder in found.items() if self._is_ours(folder)]:
+            self.docker("rm", "--force", "--volumes", *ours)
         networks = self.docker("network", "ls", "--quiet", "--filter", self._label).out.split()
-        if networks and len(ids) == len(found):  # else another stack of this name is in them
+        if networks and len(ours) == len(found):  # else another stack of this name is in them
             self.docker("network", "rm", *networks)
 
     def forget_images(self) -> None:
