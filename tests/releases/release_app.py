@@ -72,7 +72,7 @@ def serve():
     if BEHAVIOUR.get("exits"):
         sys.exit("as it was told to")
     time.sleep(BEHAVIOUR.get("start", 0))
-    server = Server(("127.0.0.1", int(os.environ["PORT"])), Handler)
+    server = Server((os.environ["LISTEN_ADDRESS"], int(os.environ["PORT"])), Handler)
 
     def drain():
         time.sleep(float(os.environ["NEURMATIC_DRAIN_SECONDS"]))

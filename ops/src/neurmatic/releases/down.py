@@ -9,6 +9,7 @@ from neurmatic.releases import running
 from neurmatic.releases.events import EventLog, actor
 from neurmatic.releases.project import Reporter, check_format
 from neurmatic.runtimes.choice import runtime_of
+from neurmatic.runtimes.containers.engine import Engine
 from neurmatic.stack.layout import Layout
 
 
@@ -72,6 +73,9 @@ def purge(host: Host, layout: Layout, *, backups: bool = False) -> None:
     """
     if not host.exists(layout.format_file):
         raise ConfigurationError(f"{layout.state} is no state folder of neurmatic", "nothing was deleted")
+    runtime = runtime_of(host, layout)
+    if isinstance(runtime, Engine):
+        runtime.forget_images()
     for one in doomed(host, layout, backups=backups):
         if one.path != layout.format_file:
             host.remove(one.path)

@@ -90,8 +90,8 @@ class Images:
         for service in self.of_release(release):
             self._docker("image", "rm", self._tag(service, release), check=False)
 
-    def _tag(self, service: str, release: str) -> str:
-        return f"{self.stack.name}-{self.stack.environment}/{service}:{release}"
+    def _tag(self, name: str, version: str) -> str:
+        return f"{self.stack.name}-{self.stack.environment}/{name}:{version}"
 
     def _made(self, services: Iterable[str], version: str) -> dict[str, str]:
         made: dict[str, str] = {}
@@ -115,7 +115,7 @@ class Images:
     def _built(self, name: str, version: str) -> str:
         made_of = self.containers.images[name]
         project = self.layout.project
-        tag = f"{self.stack.name}/{name}:{version}"
+        tag = self._tag(name, version)
         given = {arg: os.environ[arg] for arg in made_of.args if arg in os.environ}
         args = [f"--build-arg={arg}={value}" for arg, value in (given | self._words(version)).items()]
         self._docker(

@@ -224,6 +224,12 @@ class Engine:
         if ids := self.docker("network", "ls", "--quiet", "--filter", label).out.split():
             self.docker("network", "rm", *ids)
 
+    def forget_images(self) -> None:
+        """Let go of every image that was built or kept for this stack: those that nothing else uses are removed."""
+        named = ["--format", "{{.Repository}}:{{.Tag}}", "--filter", f"reference={self.project}/*"]
+        if tags := self.docker("image", "ls", *named).out.split():
+            self.docker("image", "rm", *tags, check=False)
+
 
 def _owner(name: str) -> str:
     """The instance whose container this one runs in."""
