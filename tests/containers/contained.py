@@ -32,10 +32,15 @@ args = ["DEBIAN_IMAGE"]
 """
 
 
+def tool_variables(engine):
+    """By these the tool is told of an engine, and of what stands in for images from a registry."""
+    names = ("DOCKER_HOST", "DOCKER_CONFIG", *(name for name in engine.env if name.endswith("_IMAGE")))
+    return {name: engine.env[name] for name in names if name in engine.env} | {"REGISTRY": "localhost"}
+
+
 def told_of(engine, command, **others):
     """A command line whose program is told of an engine; it runs in the place of `env`, as the same process."""
-    names = ("DOCKER_HOST", "DOCKER_CONFIG", *(name for name in engine.env if name.endswith("_IMAGE")))
-    told = {name: engine.env[name] for name in names if name in engine.env} | {"REGISTRY": "localhost"} | others
+    told = tool_variables(engine) | others
     return ["env", *(f"{name}={value}" for name, value in told.items()), *command]
 
 

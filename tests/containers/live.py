@@ -20,12 +20,12 @@ PARTS = ("backend/", "frontend/", "guide/", "requirements/", "deploy/images/", "
 class Live:
     """It, in a repository of its own, with a state folder beside the sources."""
 
-    def __init__(self, engine, subnet):
+    def __init__(self, engine, subnet, name="live"):
         self.engine = engine
         self.project = Path(tempfile.mkdtemp(prefix="live-", dir="/var/tmp"))
         self.project.chmod(0o755)
         self.state = self.project / ".neurmatic"
-        self.name = "live-production"
+        self.name = f"{name}-production"
         self.https, http = free_ports(2)
         self.url = f"https://localhost:{self.https}"
         self.roots = self.state / "tls" / "ca.pem"
@@ -33,7 +33,7 @@ class Live:
         file = self.project / "neurmatic.toml"
         text = file.read_text()
         for before, after in (
-            ('name = "neurmatic"\n', 'name = "live"\nenvironment = "production"\n'),
+            ('name = "neurmatic"\n', f'name = "{name}"\nenvironment = "production"\n'),
             ("https_port = 8443", f"https_port = {self.https}"),
             ("http_port = 8080", f"http_port = {http}"),
             ('subnet = "172.31.224.0/20"', f'subnet = "{subnet}"'),
@@ -42,18 +42,18 @@ class Live:
             assert before in text
             text = text.replace(before, after, 1)
         file.write_text(text)
-        self._git("init", "--quiet")
+        self.git("init", "--quiet")
         (self.project / ".gitignore").write_text(".neurmatic/\n")
         self.commit()
 
-    def _git(self, *words):
+    def git(self, *words):
         who = ["-c", "user.name=Tests", "-c", "user.email=tests@example.org", "-c", "commit.gpgsign=false"]
         subprocess.run(["git", *who, *words], cwd=self.project, check=True, capture_output=True)
 
     def commit(self):
         """Everything as it is, even if that is nothing new."""
-        self._git("add", "--all")
-        self._git("commit", "--quiet", "--allow-empty", "--message", "as it is")
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "--message", "as it is")
 
     def another_release(self, title):
         """Let the sources make another release: an article whose title says so."""
@@ -126,9 +126,16 @@ class Live:
         return subprocess.run(ask, env=auth, capture_output=True, text=True, check=True).stdout.split()
 
     def get(self, path):
-        tls = ssl.create_default_context(cafile=self.roots)
-        with urllib.request.urlopen(self.url + path, context=tls, timeout=10) as answer:
+        with self._open(path) as answer:
             return answer.read().decode()
+
+    def header(self, path, name):
+        with self._open(path) as answer:
+            return answer.headers[name]
+
+    def _open(self, path):
+        tls = ssl.create_default_context(cafile=self.roots)
+        return urllib.request.urlopen(self.url + path, context=tls, timeout=10)
 
     def left(self):
         """What the engine has of it by its name: containers, networks, volumes, images."""

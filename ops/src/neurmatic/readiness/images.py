@@ -71,6 +71,6 @@ def limit_problems(said: Mapping[str, Any], memory: int, cpus: float) -> list[st
     wrong = {
         f"memory is limited to {host['Memory']} bytes, not {memory}": host["Memory"] != memory,
         f"{host['NanoCpus'] / 1e9:g} processors, not {cpus:g}": abs(host["NanoCpus"] / 1e9 - cpus) > 0.001,  # noqa: PLR2004  rounding
-        "no limit of processes": not host["PidsLimit"],
+        "no limit of processes": (host["PidsLimit"] or 0) <= 0,
     }
     return [words for words, holds in wrong.items() if holds]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from neurmatic.probes.ledger import summarize
+from neurmatic.probes.ledger import Summary, summarize
 from neurmatic.probes.load import Background, Load
 from neurmatic.readiness.finding import Evidence, Unverifiable
 from neurmatic.readiness.subject import Rehearsal, Subject
@@ -61,9 +61,17 @@ def judge(evidence: Evidence, load: Background, words: str) -> None:
     seen = summarize(load.ledger)
     evidence.expect(
         seen.ok and seen.due > 0,
-        f"{words}, {RATE} requests a second meanwhile: {seen.due} sent, {seen.due - seen.good} failed, "
+        f"{words}, {RATE} requests a second meanwhile: {seen.due} sent, {seen.due - seen.good} failed{_why(seen)}, "
         f"longest gap {seen.longest_gap_ms:.0f} ms",
     )
+
+
+def _why(seen: Summary) -> str:
+    """How those that failed did, where some did."""
+    other = {words: count for words, count in seen.answered.items() if words > "3xx"}
+    said = [f"{count} {words}" for words, count in (other | dict(seen.lost)).items()]
+    slow = f"this machine took them up {seen.client_delay_ms:.0f} ms late at most"
+    return f" ({', '.join([*said, *seen.words.values(), slow])})" if not seen.ok else ""
 
 
 @contextmanager

@@ -67,6 +67,7 @@ def edge(among: Inside, config: Files) -> Node:
             "edge:/neurmatic/run",
             *files["volumes"],
             "./config/edge/stapling.conf:/neurmatic/tls/stapling.conf:ro",
+            "./config/maintenance:/neurmatic/maintenance:ro",
         ],
         "secrets": [{"source": CERTIFICATE, "target": f"/neurmatic/tls/{CERTIFICATE}"}],
         "depends_on": {name: {"condition": "service_healthy"} for name in waits_for},

@@ -48,9 +48,9 @@ def inside(stack: Stack, containers: Containers) -> Inside:
 
 
 def apart(stack: Stack, containers: Containers, reload: Reload | None = None) -> Stack:
-    """The stack with each instance at an address of its own, and its site as a service."""
+    """The stack with each instance at an address of its own, and its site as a service; one that is so already stays so."""
     services = dict(stack.services)
-    if stack.site:
+    if stack.site or SITE in services:
         services[SITE] = _site(containers, reload)
     return stack.replace(services={name: one.apart() for name, one in services.items()}, site=None)
 

@@ -2,7 +2,16 @@
 
 from pydantic import Field
 
-from neurmatic.stack.section import Section, UrlPath, Words
+from neurmatic.stack.section import Name, Section, UrlPath, Words
+
+
+class Edit(Section):
+    """An edit of a source that changes an answer, by service of [containers.reload]: the check of hot reload makes it on a copy."""
+
+    file: str = Field(description="A file of the project, in one of the service's mounts.")
+    before: str = Field(min_length=1, description="What stands in the file, and in the answer.")
+    after: str = Field(min_length=1, description="What is put in its place, and stands in the answer then.")
+    path: UrlPath = Field(description="A GET that answers so; none that the edge caches.")
 
 
 class Checks(Section):
@@ -23,3 +32,4 @@ class Checks(Section):
         default=(),
         description="Command that has the application send every client a message which contains its last argument.",
     )
+    edits: dict[Name, Edit] = Field(default_factory=dict, description="Edits that hot reload shows, by service.")

@@ -156,6 +156,8 @@ class Stack(Section):
 
     def _container_problems(self, containers: Containers) -> Iterator[str]:
         yield from containers.problems(self.parts(), self.postgres, self.redis)
+        for name in self.checks.edits.keys() - containers.reload.keys():
+            yield f"checks.edits.{name}: there is no [containers.reload.{name}]"
         if "site" in self.services:
             yield "services.site: among containers the name belongs to the site's files; choose another"
         if self.edge.static:

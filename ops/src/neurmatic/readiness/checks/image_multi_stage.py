@@ -24,15 +24,15 @@ def check(subject: Subject, evidence: Evidence) -> None:
         used = {
             one["Image"]
             for at, one in running.items()
-            if at == name or at.rpartition("-")[0] in image.services or at in image.services
+            if at in image.services or at.rpartition("-")[0] in image.services
         }
-        evidence.expect(len(used) == 1, f"{name}: {len(used)} image is in use")
-        chosen = used.pop()
-        problems = content_problems(engine, chosen)
-        size = engine.image(chosen)["Size"] / 1e6
-        evidence.expect(
-            not problems, f"{name}, {size:.0f} MB, carries {', '.join(problems) or 'nothing of its making'}"
-        )
+        evidence.expect(bool(used), f"{name} runs" + ("" if used else " nowhere"))
+        for chosen in sorted(used):
+            problems = content_problems(engine, chosen)
+            size = engine.image(chosen)["Size"] / 1e6
+            evidence.expect(
+                not problems, f"{name}, {size:.0f} MB, carries {', '.join(problems) or 'nothing of its making'}"
+            )
 
 
 def _not(missing: list[str]) -> str:

@@ -4,7 +4,7 @@ import json
 import os
 import tarfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from ipaddress import IPv4Network, ip_network
 from pathlib import Path
@@ -173,11 +173,11 @@ class Engine:
         return [*said.out.splitlines(), *said.err.splitlines()]
 
     def containers(self) -> dict[str, dict[str, Any]]:
-        """What the engine says of each container of this stack, by its instance."""
+        """What the engine says of each container of this stack, by its instance; of others in the project, by their own names."""
         label = f"label=com.docker.compose.project={self.project}"
         ids = self.docker("ps", "--all", "--quiet", "--filter", label).out.split()
         said = json.loads(self.docker("inspect", *ids).out) if ids else []
-        return {one["Config"]["Labels"]["com.docker.compose.service"]: one for one in said}
+        return {one["Name"].removeprefix(f"/{self.project}-").lstrip("/"): one for one in said}
 
     def image(self, name: str) -> dict[str, Any]:
         """What the engine says of an image."""
@@ -188,15 +188,24 @@ class Engine:
     def files(self, image: str) -> Iterator[tarfile.TarFile]:
         """Every file of an image, in a row; nothing of the image is executed."""
         one = self.docker("create", image, "none").out.strip()
-        env = {name: os.environ[name] for name in (*ENGINE_VARIABLES, "HOME") if name in os.environ}
         try:
-            with (
-                self.host.pipeline([Program(["docker", "export", one], env)]) as stream,
-                tarfile.open(fileobj=cast("IO[bytes]", stream), mode="r|") as archive,
-            ):
+            with self._archive("export", one) as archive:
                 yield archive
         finally:
             self.docker("rm", one)
+
+    def saved(self, images: list[str]) -> AbstractContextManager[tarfile.TarFile]:
+        """Images as the engine would hand them on: every layer, every setting, and manifest.json which says whose they are."""
+        return self._archive("save", *images)
+
+    @contextmanager
+    def _archive(self, *words: str) -> Iterator[tarfile.TarFile]:
+        env = {name: os.environ[name] for name in (*ENGINE_VARIABLES, "HOME") if name in os.environ}
+        with (
+            self.host.pipeline([Program(["docker", *words], env)]) as stream,
+            tarfile.open(fileobj=cast("IO[bytes]", stream), mode="r|") as archive,
+        ):
+            yield archive
 
     def free_subnet(self, like: str) -> str:
         """A private network as large as this one that none of the engine's overlaps.
