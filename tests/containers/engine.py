@@ -1,13 +1,19 @@
 """A Docker engine for the tests: the one that runs, else one of their own, and what stands in for images from a registry.
 
+One of their own is this checkout's: suites that run at the same time share it, and what was built in it stays for the next run.
+
 Debian 12's docker.io has neither compose v2 nor buildx: Debian 13's run beside it, as plugins in a folder of the tests'.
 """
 
+import contextlib
+import fcntl
+import hashlib
+import ipaddress
 import json
 import os
 import shutil
+import signal
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 
@@ -32,40 +38,77 @@ VERSION, REVISION = "7.8.9", "0123456789abcdef"
 
 
 class Engine:
-    """The engine's command line; one that was started here is ended by `end`."""
+    """The engine's command line, and the engine: the first suite that needs one of its own starts it, the last one ends it."""
 
     def __init__(self):
-        self.folder = Path(tempfile.mkdtemp(prefix="nd-", dir="/var/tmp"))  # a socket's path has 107 bytes at most
-        self.daemon = None
+        CACHE.mkdir(parents=True, exist_ok=True)
+        digest = hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]
+        self.folder = Path("/var/tmp") / f"nd-{digest}"  # a socket's path has 107 bytes at most
+        self.bridge = f"nd-{digest}"
         self.env = os.environ | {"DOCKER_CONFIG": str(self.folder / "client"), "REGISTRY": REGISTRY}
         self.env |= {variable: f"{REGISTRY}/{name}:base" for name, variable in BASES.items()}
-        self._add_plugins()
-        if subprocess.run(["docker", "info"], env=self.env, capture_output=True, check=False).returncode != 0:
-            self._start()
+        self.users = (CACHE / "users").open("w")  # whoever uses the engine holds a lock on it, and so does nobody who is gone
+        with _alone():
+            self._add_plugins()
+            if not self._answers():
+                self.env["DOCKER_HOST"] = f"unix://{self.folder}/socket"
+                if not self._answers():
+                    self._start()
+            fcntl.flock(self.users, fcntl.LOCK_SH)
+
+    def _answers(self):
+        return subprocess.run(["docker", "info"], env=self.env, capture_output=True, check=False).returncode == 0
 
     def _add_plugins(self):
         tree = ROOT / "build" / "docker-plugins"
         subprocess.run([ROOT / "tests" / "fetch-newer", tree, "docker-compose", "docker-buildx"], check=True)
-        shutil.copytree(tree / "usr/libexec/docker/cli-plugins", self.folder / "client" / "cli-plugins")
+        target = self.folder / "client" / "cli-plugins"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.exists():  # another suite may be running them
+            target.symlink_to(tree / "usr/libexec/docker/cli-plugins")
 
     def _start(self):
         # Already forwarding: otherwise the engine would forbid it to everybody but its own containers.
         Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
-        self.env["DOCKER_HOST"] = f"unix://{self.folder}/socket"
+        self._add_bridge()
         command = ["dockerd", "--data-root", CACHE / "engine", "--exec-root", self.folder / "run"]
-        command += ["--pidfile", self.folder / "pid", "--host", self.env["DOCKER_HOST"]]
+        command += ["--pidfile", self.folder / "pid", "--host", self.env["DOCKER_HOST"], "--bridge", self.bridge]
+        deadline = time.monotonic() + 120
+        daemon = None
         with (self.folder / "log").open("w") as log:
-            self.daemon = subprocess.Popen(command, stdout=log, stderr=log)
-        deadline = time.monotonic() + 60
-        while subprocess.run(["docker", "info"], env=self.env, capture_output=True, check=False).returncode != 0:
-            assert self.daemon.poll() is None and time.monotonic() < deadline, (self.folder / "log").read_text()[-3000:]
-            time.sleep(0.2)
+            while not self._answers():
+                assert time.monotonic() < deadline, (self.folder / "log").read_text()[-3000:]
+                if not daemon or daemon.poll() is not None:  # on a busy machine it gives its own parts too little time
+                    daemon = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+                time.sleep(0.2)
+
+    def _add_bridge(self):
+        """One of its own: docker0 is another engine's, of this machine or of another checkout's tests."""
+        subprocess.run(["ip", "link", "delete", self.bridge], check=False, capture_output=True)
+        taken = [ipaddress.ip_network(words[3], strict=False) for words in map(str.split, _said("ip", "-4", "-o", "addr").splitlines())]
+        pool = ipaddress.ip_network("10.210.0.0/16").subnets(new_prefix=24)
+        network = next(one for one in pool if not any(one.overlaps(other) for other in taken))
+        subprocess.run(["ip", "link", "add", self.bridge, "type", "bridge"], check=True)
+        subprocess.run(["ip", "address", "add", f"{network[1]}/24", "dev", self.bridge], check=True)
+        subprocess.run(["ip", "link", "set", self.bridge, "up"], check=True)
 
     def end(self):
-        if self.daemon:
-            self.daemon.terminate()
-            self.daemon.wait(60)
-            subprocess.run(["ip", "link", "delete", "docker0"], check=False)  # it leaves its bridge behind
+        with _alone():
+            fcntl.flock(self.users, fcntl.LOCK_UN)
+            with contextlib.suppress(BlockingIOError):  # another suite goes on with it
+                fcntl.flock(self.users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._stop()
+            self.users.close()
+
+    def _stop(self):
+        pid = self.folder / "pid"
+        if pid.exists():
+            os.kill(int(pid.read_text()), signal.SIGTERM)
+            deadline = time.monotonic() + 60
+            while pid.exists():  # it removes the file when all has ended
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            subprocess.run(["ip", "link", "delete", self.bridge], check=False)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def run(self, *words, check=True, **options):
@@ -94,6 +137,10 @@ class Engine:
 
     def make_bases(self):
         """Images for what the Dockerfiles and compose files take from a registry elsewhere."""
+        with _alone():
+            self._make_bases()
+
+    def _make_bases(self):
         tarball = CACHE / "base-root.tar"
         subprocess.run([ROOT / "tests" / "containers" / "base-root", tarball], check=True)
         root = f"{REGISTRY}/root:base"
@@ -114,6 +161,14 @@ class Engine:
             shutil.copy(_said("node", "-p", "process.execPath"), folder / "node")
             shutil.copytree(Path(_said("npm", "root", "-g")) / "npm", folder / "npm", symlinks=True)
         return folder
+
+
+@contextlib.contextmanager
+def _alone():
+    """No other suite starts, fills or ends the engine meanwhile."""
+    with (CACHE / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _args(dockerfile):
