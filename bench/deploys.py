@@ -65,11 +65,11 @@ def as_containers(rounds, say):
     with ExitStack() as after:
         say("starting a container engine where none runs, and making the images that others are built from")
         engine = after.enter_context(contained.engine())
+        after.callback(contained.remove_images, engine)
         with started(say, make=contained.Contained, runtime="containers") as stack:
             resident = memory.of_stack(stack)
             held = memory.of_engine(engine.folder / "pid", contained.ids(engine))
             rows = [row for n in range(rounds) for row in acts.of_platform(stack, n, say)]
-            after.callback(contained.remove_images, engine)
             # Named by the peers before the platform goes, and its images with it.
             peer = after.enter_context(compose_peer.made(engine, stack.platform.images()))
         peer.start(say)

@@ -17,9 +17,9 @@ PEERS = """\
 The seconds of `docker compose` last until its edge answers again. The peers' images are there before; the platform builds its own within the deploy.
 """
 PUBLISHED = """\
-What others have published about theirs, quoted as it is and **not measured here**: Coolify 18-31 s of 502 and 503 with each rolling update
-(coollabsio/coolify 8627); Swarm with Traefik two 502 and one 504 with each update; Kamal drains for 30 s; Dokku waits 10 s for the start and 60 s before the
-old one ends; control planes hold 0.5 to 1.2 GB.
+What others have published about theirs, quoted as they say it and **not measured here**: Coolify 18-31 s of 502 and 503 with each rolling update
+(coollabsio/coolify issue 8627); Swarm with Traefik two 502 and one 504 with an update (traefik/traefik issue 7373); Kamal drains for 30 s; Dokku waits 10 s
+before it takes a container for started, and 60 s before it ends the old one (its documentation); control planes hold 0.5 to 1.2 GB.
 """
 
 
