@@ -2,7 +2,7 @@
 
 from neurmatic.render.compose_parts import APPLICATION, CONFIG, SERVERS, Node, common, health, image, mounted
 from neurmatic.render.file import Files
-from neurmatic.render.inside import POSTGRES_DATA, REDIS_DATA, SITE, Inside
+from neurmatic.render.inside import LAYOUT, POSTGRES_DATA, REDIS_DATA, SITE, Inside
 from neurmatic.stack.postgres import Postgres
 from neurmatic.stack.redis import Redis
 
@@ -66,7 +66,8 @@ def edge(among: Inside, config: Files) -> Node:
         "volumes": [
             "edge:/neurmatic/run",
             *files["volumes"],
-            "./config/edge/stapling.conf:/neurmatic/tls/stapling.conf:ro",
+            f"./config/edge/stapling.conf:{LAYOUT.stapling}:ro",
+            f"./config/edge/switch.conf:{LAYOUT.switch}:ro",
         ],
         "secrets": [{"source": CERTIFICATE, "target": f"/neurmatic/tls/{CERTIFICATE}"}],
         "depends_on": {name: {"condition": "service_healthy"} for name in waits_for},

@@ -11,6 +11,7 @@ from neurmatic.render.compose_parts import GROUP
 from neurmatic.render.file import File, Files
 from neurmatic.render.guard import guard_settings, render_guard
 from neurmatic.render.inside import LAYOUT, POSTGRES_DATA, Inside, inside
+from neurmatic.render.maintenance import OPEN
 from neurmatic.render.nginx import render_nginx
 from neurmatic.render.postgres import ROLE_AND_DATABASE, render_postgres
 from neurmatic.render.redis import render_redis
@@ -47,6 +48,7 @@ def _edge(among: Inside) -> Files:
         **render_guard(stack, places),
         **{f"config/upstreams/{name}.conf": File(text) for name, text in lists.items()},
         "config/edge/stapling.conf": File("# Nothing is stapled here.\n"),
+        "config/edge/switch.conf": File(OPEN),  # nginx includes it; without the tool nobody turns it
         "config/edge/start.sh": script("edge.sh", run=LAYOUT.run, config=LAYOUT.config, state=LAYOUT.state, lists=True),
     }
 
