@@ -1,5 +1,6 @@
 """What is done to the platform, the same commands in both runtimes, and what clients notice meanwhile: under constant load."""
 
+import json
 import os
 import signal
 import time
@@ -53,6 +54,7 @@ def measured(edge: Edge, name, act):
         "gap": seen.longest_gap_ms,
         "late": seen.client_delay_ms,
         "phases": said.get("seconds", {}),
+        "broken": said.get("broken"),
     }
 
 
@@ -78,7 +80,9 @@ def of_platform(stack: Stack, n, say):
 
 
 def _tool(stack, *words):
-    return stack.platform.json(*words, *PRODUCTION)
+    """What the command says of itself; of one that ends with 1 or more, as a deploy that was taken back does, its reason."""
+    done = stack.platform.run(*words, "--json", *PRODUCTION, check=False)
+    return json.loads(done.stdout) if done.returncode == 0 else {"broken": done.stderr.strip()}
 
 
 def _next_version(file, n):

@@ -76,13 +76,14 @@ def servers(addresses):
 def await_ready(base, tls=None, path=READY):
     """Wait until it answers with 2xx; ends the benchmark when it doesn't."""
     until = time.monotonic() + READY_SECONDS
-    while time.monotonic() < until:
+    while True:
         try:
             with urllib.request.urlopen(base + path, timeout=2, context=tls):
                 return
-        except (urllib.error.URLError, OSError):
+        except (urllib.error.URLError, OSError) as error:
+            if time.monotonic() > until:
+                sys.exit(f"bench: {base}{path} did not become ready: {error}")
             time.sleep(0.05)
-    sys.exit(f"bench: {base}{path} did not become ready")
 
 
 def _port(row):
