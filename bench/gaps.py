@@ -28,7 +28,7 @@ def measure(stack: Stack, times: int, say):
     for fault, (instance, sent) in FAULTS.items():
         for number in range(1, times + 1):
             say(f"{fault}, {number} of {times}")
-            _await_well(stack)
+            await_well(stack)
             found.append({"fault": fault, **_seen(stack, stack.pid(instance), sent)})
     return found
 
@@ -50,7 +50,7 @@ def _seen(stack: Stack, pid, sent):
     }
 
 
-def _await_well(stack: Stack):
+def await_well(stack: Stack):
     """Wait until the edge sends requests to every instance."""
     until = time.monotonic() + WELL_SECONDS
     lists = list(stack.layout.upstreams.glob("*.conf"))

@@ -16,6 +16,7 @@ import commands
 import edge
 import load
 import machine
+import memory
 import peers
 import report
 import stack
@@ -75,7 +76,7 @@ def _measure(results, chosen, rounds, say):
             if "build" in chosen:
                 results["up"] = stack.up_phases(running)
             if "memory" in chosen:
-                results["memory"] = stack.memory(running)
+                results["memory"] = memory.of_stack(running)
             if "commands" in chosen:
                 results["commands"] = commands.measure(running, folder, min(rounds, 3), say)
             if wanted := [one for one in ENDPOINTS if one in chosen]:

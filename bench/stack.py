@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from neurmatic.hosts.processes import memory_bytes, tree
 from neurmatic.stack.layout import Layout
 
 ROOT = Path(__file__).parents[1]
@@ -36,7 +35,6 @@ CACHED = """
 [environments.production.edge.cache]
 seconds = 3600
 """
-APPLICATION = ("api", "worker")
 MAKE_PHASES = {
     "Python environment": ".venv/bin/uv",
     "operator's tool": ".venv/.tool",
@@ -82,15 +80,16 @@ class Stack:
 
 
 @contextmanager
-def started(say, *, cached=False) -> Iterator[Stack]:
+def started(say, *, cached=False, make=Platform, runtime="native") -> Iterator[Stack]:
     """The whole platform, started from nothing, and gone at the end.
 
     Its edge limits nobody. `cached`: it keeps answers, for longer than a run takes; else it sends on every request.
+    `make`: what makes it, given what is to stand in the stack file beside this repository's own.
     """
-    platform = Platform(OPEN + (CACHED if cached else UNCACHED))
+    platform = make(OPEN + (CACHED if cached else UNCACHED))
     try:
         say("starting the platform")
-        platform.run("up", "--environment", "production")
+        platform.run("up", "--environment", "production", "--runtime", runtime)
         yield Stack(platform, platform.json("status")["services"])
     finally:
         platform.remove()
@@ -129,18 +128,6 @@ def make_phases(say):
             assert made.returncode == 0, made.stdout + made.stderr
             phases[name] = round(time.monotonic() - begun, 3)
         return phases
-
-
-def memory(stack: Stack):
-    """Bytes (PSS) of each part of the stack, as it stands right after its start."""
-    parts = {}
-    for row in stack.platform.json("status")["services"]:
-        part = "application" if row["service"] in APPLICATION else row["service"]
-        parts[part] = parts.get(part, 0) + row["memory_bytes"]
-    own = {pid for row in stack.services for pid in tree(row["pid"])}
-    supervisor = int((stack.platform.state / "runsvdir.pid").read_text())
-    parts["supervision"] = sum(memory_bytes(pid) for pid in tree(supervisor) if pid not in own)
-    return parts
 
 
 def write_queries(path: Path):
