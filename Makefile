@@ -98,16 +98,17 @@ $(VENV)/.dev: $(VENV)/.tool requirements/dev.txt backend/pyproject.toml
 PYTEST := $(BIN)/python -m pytest --quiet
 COVER := $(BIN)/python -m coverage run --parallel-mode -m pytest --quiet
 
-# Suites that start whole stacks, the longest first. They wait more than they compute: five at once keep two cores busy.
-SLOW := test-releases test-contained-releases test-contained test-deploy-controls test-restores test-base-backups test-edge test-faults test-readiness test-stores test-backup-controls \
-	test-recovery-controls test-containers test-acceptance test-remote test-certificates test-platform
+# Suites that start whole stacks, the longest first. They wait more than they compute: four at once keep two cores busy.
+SLOW := test-releases test-container-controls test-contained-releases test-contained test-deploy-controls test-restores test-base-backups test-edge \
+	test-faults test-readiness test-stores test-backup-controls test-recovery-controls test-containers test-theirs test-acceptance test-remote \
+	test-certificates test-platform
 
 .PHONY: test
 test: dev test-packages ## everything: lint, types, units, frontend, acceptance, readiness, platform, backups, browser
 	@rm -f .coverage .coverage.*
 	@$(MAKE) lint types
 	@$(MAKE) --jobs=3 --output-sync=target test-backend test-ops test-frontend
-	@$(MAKE) --jobs=5 --output-sync=target $(SLOW)
+	@$(MAKE) --jobs=4 --output-sync=target $(SLOW)
 	@$(MAKE) test-browser
 	@$(MAKE) coverage
 
@@ -212,7 +213,15 @@ test-deploy-controls: dev test-packages ## the readiness checks of deploys, gree
 
 .PHONY: test-containers
 test-containers: dev test-container-packages ## the images and the compose files, on a real engine
-	@$(PYTEST) tests/containers --ignore tests/containers/test_running.py --ignore tests/containers/test_rolling.py
+	@$(PYTEST) $(addprefix tests/containers/test_,images.py production.py staging.py development.py)
+
+.PHONY: test-container-controls
+test-container-controls: dev test-packages test-container-packages ## what is checked of containers and development, green and red on each thing that is broken
+	@$(COVER) tests/containers/test_container_controls.py tests/containers/test_development_controls.py
+
+.PHONY: test-theirs
+test-theirs: dev test-packages test-container-packages ## applications that nobody here wrote, as containers
+	@$(COVER) tests/containers/test_theirs.py
 
 .PHONY: test-contained
 test-contained: dev test-packages test-container-packages ## this repository's stack run as containers by the tool, on a real engine
