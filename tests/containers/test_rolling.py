@@ -201,7 +201,7 @@ def test_without_an_engine_every_command_says_so(stack):
 
 def test_another_stack_of_the_same_name_touches_nothing_of_this_one(stack, engine):
     other = Contained(engine, "10.202.48.0/20")
-    before = stack.pids()
+    before = stack.pids(), images_of(stack)
     try:
         said = other.run("up", "--runtime", "containers", code=2)
         assert "another stack on this host is called rolling-development" in said and str(stack.state) in said
@@ -212,8 +212,12 @@ def test_another_stack_of_the_same_name_touches_nothing_of_this_one(stack, engin
         assert "nothing was running" in other.run("down")
     finally:
         other.remove()
-    assert stack.pids() == before
+    assert (stack.pids(), images_of(stack)) == before
     stack.run("health")
+
+
+def images_of(stack):
+    return set(stack.engine.run("image", "ls", "--format", "{{.Tag}}", f"{stack.project}/app").stdout.split())
 
 
 def test_the_images_of_releases_that_no_rollback_needs_are_removed(stack):
@@ -224,7 +228,6 @@ def test_the_images_of_releases_that_no_rollback_needs_are_removed(stack):
     stack.edit("watch = 1", "watch = 1\nkeep = 2\nkeep_days = 0")
     stack.run("releases", "--prune")
     releases = {one["release"] for one in stack.json("releases")}
-    said = stack.engine.run("image", "ls", "--format", "{{.Tag}}", f"{stack.project}/app").stdout.split()
-    assert set(said) == {*releases, "0.1.0"} and len(releases) == 2  # that one is the newest build
+    assert images_of(stack) == {*releases, "0.1.0"} and len(releases) == 2  # that one is the newest build
     stack.run("rollback")
     stack.check_whole(greeting)

@@ -261,6 +261,8 @@ class Engine:
 
     def forget_images(self) -> None:
         """Let go of every image that was built or kept for this stack: those that nothing else uses are removed."""
+        if self._made_from():  # what was ours is gone: another stack of this name is there, whose images they may be
+            return
         named = ["--format", "{{.Repository}}:{{.Tag}}", "--filter", f"reference={self.project}/*"]
         if tags := self.docker("image", "ls", *named).out.split():
             self.docker("image", "rm", *tags, check=False)
