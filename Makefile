@@ -99,7 +99,7 @@ PYTEST := $(BIN)/python -m pytest --quiet
 COVER := $(BIN)/python -m coverage run --parallel-mode -m pytest --quiet
 
 # Suites that start whole stacks, the longest first. They wait more than they compute: five at once keep two cores busy.
-SLOW := test-releases test-contained-releases test-contained test-deploy-controls test-restores test-base-backups test-edge test-faults test-readiness test-stores test-backup-controls \
+SLOW := test-releases test-container-controls test-contained-releases test-contained test-deploy-controls test-restores test-base-backups test-edge test-faults test-readiness test-stores test-backup-controls \
 	test-recovery-controls test-containers test-acceptance test-remote test-certificates test-platform
 
 .PHONY: test
@@ -212,7 +212,8 @@ test-deploy-controls: dev test-packages ## the readiness checks of deploys, gree
 
 .PHONY: test-containers
 test-containers: dev test-container-packages ## the images and the compose files, on a real engine
-	@$(PYTEST) tests/containers --ignore tests/containers/test_running.py --ignore tests/containers/test_rolling.py
+	@$(PYTEST) tests/containers --ignore tests/containers/test_running.py --ignore tests/containers/test_rolling.py \
+		--ignore tests/containers/test_container_controls.py --ignore tests/containers/test_development_controls.py
 
 .PHONY: test-contained
 test-contained: dev test-packages test-container-packages ## this repository's stack run as containers by the tool, on a real engine
@@ -221,6 +222,10 @@ test-contained: dev test-packages test-container-packages ## this repository's s
 .PHONY: test-contained-releases
 test-contained-releases: dev test-packages test-container-packages ## deploys and rollbacks of containers: good, bad, killed, and from a registry
 	@$(COVER) tests/containers/test_rolling.py
+
+.PHONY: test-container-controls
+test-container-controls: dev test-packages test-container-packages ## the readiness checks of containers, green in production and development, red for each thing broken
+	@$(COVER) tests/containers/test_container_controls.py tests/containers/test_development_controls.py
 
 .PHONY: test-container-packages
 test-container-packages:
