@@ -215,10 +215,6 @@ test-deploy-controls: dev test-packages ## the readiness checks of deploys, gree
 test-containers: dev test-container-packages ## the images and the compose files, on a real engine
 	@$(PYTEST) $(addprefix tests/containers/test_,images.py production.py staging.py development.py)
 
-.PHONY: test-container-controls
-test-container-controls: dev test-packages test-container-packages ## what is checked of containers and development, green and red on each thing that is broken
-	@$(COVER) tests/containers/test_container_controls.py tests/containers/test_development_controls.py
-
 .PHONY: test-theirs
 test-theirs: dev test-packages test-container-packages ## applications that nobody here wrote, as containers
 	@$(COVER) tests/containers/test_theirs.py
@@ -230,6 +226,10 @@ test-contained: dev test-packages test-container-packages ## this repository's s
 .PHONY: test-contained-releases
 test-contained-releases: dev test-packages test-container-packages ## deploys and rollbacks of containers: good, bad, killed, and from a registry
 	@$(COVER) tests/containers/test_rolling.py
+
+.PHONY: test-container-controls
+test-container-controls: dev test-packages test-container-packages ## the readiness checks of containers, green in production and development, red for each thing broken
+	@$(COVER) tests/containers/test_container_controls.py tests/containers/test_development_controls.py
 
 .PHONY: test-container-packages
 test-container-packages:

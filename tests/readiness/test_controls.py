@@ -1,10 +1,14 @@
 """Every check goes red against a broken copy, for the reason that was broken, and green against a whole one."""
 
 import inspect
+import secrets
+import subprocess
+import sys
 
 import pytest
 
 from neurmatic.readiness.catalogue import claims
+from neurmatic.readiness.checks import stack_persistence
 from neurmatic.readiness.finding import Status
 from neurmatic.readiness.run import Check, execute, find_check
 
@@ -47,8 +51,65 @@ def test_health_command_is_red_where_the_overall_answer_is_missing(examine):
     assert "everything up" in finding.evidence
 
 
-# test_edge_controls.py, test_certificate_controls.py, test_backup_controls.py, test_recovery_controls.py, test_deploy_controls.py
+def test_data_that_does_not_outlive_a_down_is_noticed(examine, monkeypatch):
+    down = stack_persistence.down
+
+    def forgetful(host, layout, reporter):
+        down(host, layout, reporter)
+        host.remove(layout.data / "redis")
+
+    monkeypatch.setattr(stack_persistence, "down", forgetful)
+    finding = examine("stack.persistence")
+    assert finding.status is Status.FAIL
+    assert "Redis: kept before, nothing after" in finding.evidence
+
+
+@pytest.fixture
+def secret(folder):
+    """The value of a secret of the stack."""
+    value = secrets.token_urlsafe(48)
+    file = folder / ".neurmatic/secrets.env"
+    file.parent.mkdir()
+    file.write_text(f"JWT_SECRET={value}\n")
+    file.chmod(0o600)
+    return value
+
+
+def test_secrets_that_nobody_else_knows_are_green(examine, secret):
+    finding = examine("stack.secrets")
+    assert finding.status is Status.PASS, finding.evidence
+    assert "looked for: 1;" in finding.evidence and "is no repository" in finding.evidence
+
+
+def test_secrets_that_others_may_read_are_noticed(examine, folder, secret):
+    leak = folder / ".neurmatic/config/leak.txt"
+    leak.parent.mkdir()
+    leak.write_text(f"password={secret}\n")
+    finding = examine("stack.secrets")
+    assert finding.status is Status.FAIL
+    assert f"JWT_SECRET in {leak}" in finding.evidence
+
+
+def test_a_secret_among_the_arguments_of_a_process_is_noticed(examine, secret):
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", secret])
+    try:
+        finding = examine("stack.secrets")
+    finally:
+        process.kill()
+        process.wait()
+    assert finding.status is Status.FAIL
+    assert f"JWT_SECRET in the arguments of process {process.pid}" in finding.evidence
+
+
+# test_edge_controls.py, test_certificate_controls.py, test_backup_controls.py, test_recovery_controls.py, test_deploy_controls.py,
+# tests/containers
 ELSEWHERE = (
+    "image.",
+    "stack.limits",
+    "stack.secrets",
+    "stack.staging",
+    "stack.production",
+    "stack.development",
     "edge.",
     "security.xss",
     "stack.networks",
@@ -72,7 +133,7 @@ def test_check_is_green_for_an_application_that_keeps_the_contract(examine, slug
 
 
 def test_every_check_has_a_negative_control():
-    controlled = {slug for slug, _, _ in CONTROLS} | {"stack.health-gates", "health.command"}
+    controlled = {slug for slug, _, _ in CONTROLS} | {"stack.health-gates", "health.command", "stack.persistence"}
     assert set(CHECKED) == controlled
 
 

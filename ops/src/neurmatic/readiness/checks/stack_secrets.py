@@ -17,7 +17,7 @@ def check(subject: Subject, evidence: Evidence) -> None:
     live = subject.live
     secrets = {name: one.reveal() for name, one in read_secrets(live.host, live.layout).items()}
     wanted = sought(secrets)
-    evidence.expect(bool(wanted), f"{len(wanted)} secrets are looked for")
+    evidence.expect(bool(wanted), f"secrets that are looked for: {len(set(wanted.values()))}")
     mode = live.host.run(["stat", "-c", "%a", str(live.layout.secrets)], env={}).out.strip()
     evidence.expect(int(mode, 8) == OWN_SECRETS, f"{live.layout.secrets.name} has mode {mode}")
     _repository(live, evidence, wanted)
