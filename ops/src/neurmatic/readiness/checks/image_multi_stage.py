@@ -5,7 +5,9 @@ from neurmatic.readiness.images import content_problems, stages
 from neurmatic.readiness.subject import Subject
 
 QUICK = False
-STAGES = ("base", "development", "builder", "production")
+STAGES = ("base", "builder", "production")
+EDITED = "development"
+"""The stage of an image whose services run from sources that are being edited."""
 
 
 def check(subject: Subject, evidence: Evidence) -> None:
@@ -19,7 +21,8 @@ def check(subject: Subject, evidence: Evidence) -> None:
         text = live.host.read(live.layout.project / image.dockerfile)
         if own and text is not None:  # the others add packages to somebody else's, in one stage
             found = stages(text)
-            missing = [stage for stage in STAGES if stage not in found]
+            wanted = (*STAGES, *([EDITED] if containers.reload.keys() & set(image.services) else []))
+            missing = [stage for stage in wanted if stage not in found]
             evidence.expect(not missing, f"{image.dockerfile} has the stages {', '.join(found)}" + _not(missing))
         used = {
             one["Image"]
