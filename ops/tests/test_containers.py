@@ -197,3 +197,15 @@ def test_secrets_are_made_once_and_what_only_the_operator_knows_is_asked_for(tmp
     again = {file.name: file.read_text() for file in (tmp_path / "secrets").iterdir()}
     assert again == made | {"SMTP_PASSWORD": "theirs"}
     assert {file.stat().st_mode & 0o777 for file in (tmp_path / "secrets").iterdir()} == {0o640}
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_whatever_nginx_includes_is_there_when_compose_starts_it(environment):
+    files = rendered(environment)
+    mounts = [volume.split(":")[:2] for volume in services(environment)["edge"]["volumes"]]
+    included = re.findall(r"^\s*include (/neurmatic/\S+);", files["config/nginx/nginx.conf"], re.MULTILINE)
+    assert included
+    for path in included:
+        source, target = max((one for one in mounts if path.startswith(one[1])), key=lambda one: len(one[1]))
+        if source.startswith("./"):  # else it is on a volume, where the edge's start puts it
+            assert source.removeprefix("./") + path.removeprefix(target) in files, path

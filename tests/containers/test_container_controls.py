@@ -40,27 +40,40 @@ MEGABYTE = 1024**2
 
 
 @pytest.fixture(scope="module")
-def live(engine):
-    """The platform in production, deployed to once after its first start, and this process told of its engine."""
-    one = Live(engine, "10.203.48.0/20", "controls")
+def told(engine):
+    """This process told of the engine, as the tool is by an operator's environment."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in tool_variables(engine).items():
+            patch.setenv(name, value)
+        yield engine
+
+
+@contextlib.contextmanager
+def started(one):
+    """It, up; gone at the end, whatever became of it."""
     try:
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in tool_variables(engine).items():
-                patch.setenv(name, value)
-            one.run("up", "--runtime", "containers")
-            one.another_release("The second release")
-            one.commit()
-            one.run("deploy", "--no-backup")
-            yield one
-            one.run("down", "--purge", "--backups", "--yes")
-            assert one.left() == []
+        one.run("up", "--runtime", "containers")
+        yield one
+        one.run("down", "--purge", "--backups", "--yes")
+        assert one.left() == []
     finally:
-        subprocess.run(one.command("down", "--purge", "--backups", "--yes"), cwd=one.project, check=False)
+        if one.state.exists():
+            subprocess.run(one.command("down", "--purge", "--backups", "--yes"), cwd=one.project, check=False)
         shutil.rmtree(one.project, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
-def subject(live):
+def live(told):
+    """The platform in production, deployed to once after its first start."""
+    with started(Live(told, "10.203.48.0/20", "controls")) as one:
+        one.another_release("The second release")
+        one.commit()
+        one.run("deploy", "--no-backup")
+        yield one
+
+
+@contextlib.contextmanager
+def subject_of(live):
     """What the checks look at; its copy is started once, as in `neurmatic verify`."""
     host, layout = LocalHost(), Layout(live.state, live.project, contained=True)
     stack = load((live.project / "neurmatic.toml").read_text(), "neurmatic.toml").stack
@@ -72,9 +85,15 @@ def subject(live):
         one.close()
 
 
+@pytest.fixture(scope="module")
+def subject(live):
+    with subject_of(live) as one:
+        yield one
+
+
 @pytest.fixture
 def examine(subject):
-    """Run the check of a claim; returns the finding."""
+    """Run the check of a claim, of the stack in production unless told otherwise; returns the finding."""
 
     def run(slug, of=subject):
         claim = next(claim for claim in claims() if claim.slug == slug)
@@ -98,6 +117,19 @@ def test_what_is_said_of_another_environment_is_no_verdict(examine):
     finding = examine("stack.staging")
     assert finding.status is Status.UNVERIFIABLE
     assert "runs as production" in finding.evidence
+
+
+def test_staging_is_green_as_it_is_and_red_with_another_figure(told, examine):
+    one = Live(told, "10.203.64.0/20", "controls")
+    one.name = "controls-staging"
+    file = one.project / "neurmatic.toml"
+    text = file.read_text().replace('environment = "production"', 'environment = "staging"')
+    file.write_text(text.replace("10.203.64.0/20", "172.31.224.0/20").replace("172.31.208.0/20", "10.203.64.0/20"))
+    with started(one), subject_of(one) as subject:
+        finding = examine("stack.staging", subject)
+        assert finding.status is Status.PASS, finding.evidence
+        one.redis("CONFIG", "SET", "maxmemory", "1gb")
+        red(examine("stack.staging", subject), "maxmemory 1073741824, not 536870912")
 
 
 @contextlib.contextmanager
@@ -139,6 +171,11 @@ def built(live, *lines, **args):
         live.engine.run("image", "rm", "--force", "controls-test:1")
 
 
+def first(live, service="api"):
+    """An instance, wherever a deploy has placed it."""
+    return next(name for name in live.containers() if name.startswith(f"{service}-"))
+
+
 def image_of(live, name):
     return live.containers()[name]["Image"]
 
@@ -162,7 +199,7 @@ def test_a_dockerfile_without_a_stage_is_noticed(examine, live, stage):
     ],
 )
 def test_what_has_no_place_in_an_image_is_noticed(examine, live, made, words):
-    lines = f"FROM {image_tag(live, 'api-1')}", "USER 0", f"RUN {made}", "USER 10001"
+    lines = f"FROM {image_tag(live, first(live))}", "USER 0", f"RUN {made}", "USER 10001"
     with built(live, *lines) as image, stray(live, "--entrypoint", "sleep", image=image, command=["600"]):
         red(examine("image.multi-stage"), words)
 
@@ -175,7 +212,7 @@ def test_a_development_image_in_production_is_noticed(examine, live):
 
 def test_pip_of_the_base_image_is_nothing_of_our_making(examine, live):
     lines = (
-        f"FROM {image_tag(live, 'api-1')}",
+        f"FROM {image_tag(live, first(live))}",
         "USER 0",
         "RUN install -m 755 /dev/null /usr/local/bin/pip",
         "USER 10001",
@@ -221,17 +258,23 @@ def test_an_image_without_a_health_check_is_noticed(examine, live):
 
 def test_a_container_that_is_not_well_is_noticed(examine, live):
     backend = image_of(live, first(live))
-    bad = "--health-cmd", "exit 1", "--health-interval", "1s", "--health-retries", "1", "--entrypoint", "sleep"
+    bad = (
+        "--health-cmd",
+        "exit 1",
+        "--health-interval",
+        "1s",
+        "--health-retries",
+        "1",
+        "--health-start-period",
+        "1ms",
+        "--entrypoint",
+        "sleep",
+    )
     with stray(live, *bad, image=backend, command=["600"]) as one:
         eventually(lambda: live.engine.inspect(one)[0]["State"]["Health"]["Status"] == "unhealthy")
         red(examine("image.health"), "api-63: unhealthy")
     with stray(live, "--no-healthcheck", "--entrypoint", "sleep", image=backend, command=["600"]):
         red(examine("image.health"), "api-63: not asked")
-
-
-def first(live):
-    """An instance of the API, wherever a deploy has placed it."""
-    return next(name for name in live.containers() if name.startswith("api-"))
 
 
 def test_a_site_built_with_another_setting_is_noticed(examine, live):
@@ -241,9 +284,16 @@ def test_a_site_built_with_another_setting_is_noticed(examine, live):
 
 def test_a_site_with_more_rights_is_noticed(examine, live):
     with stray(
-        live, "--user", "0", "--entrypoint", "sleep", image=image_of(live, "site-1"), command=["600"], name="site-2"
+        live,
+        "--user",
+        "0",
+        "--entrypoint",
+        "sleep",
+        image=image_of(live, first(live, "site")),
+        command=["600"],
+        name="site-63",
     ):
-        red(examine("image.frontend"), "site-2: ")
+        red(examine("image.frontend"), "site-63: ")
 
 
 # ---- limits
@@ -262,8 +312,8 @@ def test_a_site_with_more_rights_is_noticed(examine, live):
     ids=["memory", "processors", "processes"],
 )
 def test_another_limit_is_noticed(examine, live, other, words):
-    at = f"{live.name}-site-1"
-    host = live.containers()["site-1"]["HostConfig"]
+    site = first(live, "site")
+    at, host = f"{live.name}-{site}", live.containers()[site]["HostConfig"]
     live.engine.run("update", *other, at)
     try:
         red(examine("stack.limits"), words)
@@ -468,12 +518,31 @@ def test_another_figure_of_redis_is_noticed(examine, live, name, value, words):
 
 
 def test_a_redis_that_asks_for_no_password_is_noticed(examine, live):
+    live.redis("CONFIG", "SET", "protected-mode", "no")  # a second door, which is shut while there is no password
     live.redis("CONFIG", "SET", "requirepass", "")
     try:
         red(examine("stack.production"), "Redis without its password: PONG")
     finally:
         live.run("restart", "redis")
     live.run("health")
+
+
+def test_an_instance_that_is_missing_is_noticed(examine, live):
+    one = first(live)
+    live.engine.run("stop", f"{live.name}-{one}")
+    try:
+        red(examine("stack.production"), f"{one} stopped")
+    finally:
+        live.run("up")
+
+
+def test_backups_that_nobody_makes_are_noticed(examine, subject):
+    runtime = subject.live.runtime
+    runtime.stop("timer-backup", grace=5)
+    try:
+        red(examine("stack.production"), "timer-backup stopped")
+    finally:
+        runtime.start("timer-backup")
 
 
 def test_a_cache_that_never_hits_is_noticed(examine, live):

@@ -93,6 +93,20 @@ def see_slow(copy: Rehearsal, evidence: Evidence) -> None:
     evidence.expect(bool(lines), f"a statement over {limit} ms in the log: {lines[0][-80:] if lines else 'not there'}")
 
 
+def see_instances(live: View, evidence: Evidence) -> None:
+    """Two instances or more of the main service, each with its pool of connections; and what makes the backups is at work."""
+    name, service = live.service()
+    backup = [timer.name for timer in live.stack.backup.timers()] if live.stack.backup else []
+    if not backup:
+        raise Unverifiable("the stack has no [backup]", "add [backup]")
+    wanted = [one.name for one in live.instances(name)]
+    evidence.expect(len(wanted) > 1, f"{len(wanted)} instance{'s' * (len(wanted) > 1)} of {name}")
+    found = live.runtime.inspect([*wanted, *backup])
+    states = {one: found[one].state if one in found else "not there" for one in (*wanted, *backup)}
+    said = ", ".join(f"{one} {state}" for one, state in states.items())
+    evidence.expect(set(states.values()) == {"running"}, f"{said}; each instance pools {service.pool_size} connections")
+
+
 def see_limits(subject: Subject, evidence: Evidence) -> None:
     """Every container has the limits of the stack file; of processes none has any, so that nothing can be seen."""
     engine, stack = subject.need_containers(), subject.live.stack
