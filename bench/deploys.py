@@ -31,7 +31,8 @@ def main():
     parser.add_argument("--runtime", choices=RUNTIMES, action="append", help="this one alone; with its peers")
     parser.add_argument("--write", action="store_true", help="write deploys.md")
     args = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("bench: asked to end"))
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, lambda *_: sys.exit("bench: asked to end; what was started has ended"))
     begun = time.monotonic()
 
     def say(line):
