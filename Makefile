@@ -296,7 +296,7 @@ bench-backups: dev ## measure backups and restores, side by side with the usual 
 	@$(BIN)/python bench/backups.py --write
 
 .PHONY: bench-deploys
-bench-deploys: dev build ## measure deploys, rollbacks, scaling and faults under load, in both runtimes; about half an hour; BENCH="--rounds 1" for less
+bench-deploys: dev build ## measure deploys, rollbacks, scaling and faults under load, in both runtimes; about half an hour, of one round (BENCH="--rounds 1") twelve minutes
 	@$(BIN)/python bench/deploys.py --write $(BENCH)
 
 .PHONY: bench-packages

@@ -20,6 +20,10 @@ MOST_SECONDS = 300
 """An act that takes longer loses the rest of its load; none comes near it."""
 BEFORE_SECONDS, AFTER_SECONDS = 0.5, 2.0
 FAULT_SECONDS = 6.0
+FAULTS = {
+    "nginx reloaded (HUP)": ("edge", signal.SIGHUP),
+    "an API instance killed (-9)": ("api", signal.SIGKILL),
+}
 PRODUCTION = ("--environment", "production")
 
 
@@ -69,13 +73,15 @@ def of_platform(stack: Stack, n, say):
         "deploy of a release that is there, with a proven backup": lambda: tool("deploy"),
         "scale 2 to 8": lambda: tool("scale", "api=8"),
         "scale 8 to 2": lambda: tool("scale", "api=2"),
-        "nginx reloaded (HUP)": lambda: _hit(stack.pid("edge"), signal.SIGHUP),
-        "an API instance killed (-9)": lambda: _hit(_an_instance(stack), signal.SIGKILL),
     }
     for name, act in acts.items():
         say(f"{name}, round {n + 1}")
         await_well(stack)
         yield measured(edge, name, act)
+    for name, (service, sent) in FAULTS.items():
+        say(f"{name}, round {n + 1}")
+        await_well(stack)
+        yield measured(edge, name, partial(_hit, _process(stack, service), sent))
     await_well(stack)
 
 
@@ -92,9 +98,10 @@ def _next_version(file, n):
     file.write_text(text.replace(before, after))
 
 
-def _an_instance(stack):
+def _process(stack, service):
+    """Of the service's first instance, as it is now."""
     rows = stack.platform.json("status")["services"]
-    return next(row["pid"] for row in rows if row["service"] == "api")
+    return next(row["pid"] for row in rows if row["service"] == service and row["instance"] != "guard")
 
 
 def _hit(pid, sent):

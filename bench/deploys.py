@@ -1,10 +1,11 @@
 """What clients notice, and how long it takes, when the platform is deployed, rolled back, scaled, reloaded and hurt, in both runtimes.
 
 Beside it, measured the same way: as the limit what a hand-written script does with the same release on the same machine, and on the
-same images `docker compose up -d`. And what all this keeps in memory. A round takes about eight minutes, both runtimes and the peers.
+same images `docker compose up -d`. And what all this keeps in memory. A round takes about eight minutes.
 """
 
 import argparse
+import os
 import signal
 import sys
 import time
@@ -30,7 +31,8 @@ def main():
     parser.add_argument("--runtime", choices=RUNTIMES, action="append", help="this one alone; with its peers")
     parser.add_argument("--write", action="store_true", help="write deploys.md")
     args = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("bench: asked to end"))
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, lambda *_: sys.exit("bench: asked to end; what was started has ended"))
     begun = time.monotonic()
 
     def say(line):
@@ -40,6 +42,7 @@ def main():
     ways = {"native": natively, "containers": as_containers}
     found = {runtime: ways[runtime](args.rounds, say) for runtime in args.runtime or RUNTIMES}
     say("done")
+    described["load_after"] = round(os.getloadavg()[0], 1)
     text = deploys_report.as_markdown(described, found, args.rounds)
     print(text)
     if args.write:
