@@ -48,8 +48,9 @@ class Contained(Rolling):
     """It, with the tool run in it, which is told of an engine."""
 
     def __init__(self, engine, subnet, **options):
-        self.engine, self.others = engine, {}
+        self.engine, self.others, self.begun = engine, {}, []
         super().__init__(**options)
+        self.edit("start_timeout = 5", "start_timeout = 20")
         self.file.write_text(self.file.read_text() + CONTAINERS.format(subnet=subnet))
         (self.folder / "Dockerfile").write_text(DOCKERFILE)
         (self.folder / ".dockerignore").write_text("*\n!release_app.py\n!behaviour.json\n!deploy/images\n")
@@ -58,6 +59,16 @@ class Contained(Rolling):
 
     def command(self, *words):
         return told_of(self.engine, super().command(*words), **self.others)
+
+    def begin(self, *words):
+        self.begun.append(super().begin(*words))
+        return self.begun[-1]
+
+    def end(self):
+        """End what a test that failed has left on its way."""
+        for one in self.begun:
+            one.kill()
+        self.begun = []
 
     def containers(self, *more):
         """Names of its containers, those that have ended among them, without the project's."""
@@ -98,10 +109,7 @@ class ContainedMoments(Moments):
 
     def is_building(self):
         """The image is built before the deploy is noted: its name comes from it."""
-        said = subprocess.run(
-            ["ps", "--ppid", str(self.command.process.pid), "-o", "args="], capture_output=True, text=True, check=False
-        )
-        return "buildx build" in said.stdout
+        return "buildx build" in self._runs()
 
     def runs_the_migration(self):
         return self.has("once")
@@ -110,16 +118,16 @@ class ContainedMoments(Moments):
         return self.has(self.new[0])
 
     def drains(self):
-        return self.event_of_a_stop()
+        """The engine has been asked to stop one that served."""
+        return "docker stop" in self._runs()
 
-    def event_of_a_stop(self):
-        """The engine has been asked to stop one that served: it isn't ready any more, and runs on."""
-        return "docker stop" in subprocess.run(
-            ["ps", "--ppid", str(self.command.process.pid), "-o", "args="], capture_output=True, text=True, check=False
-        ).stdout
+    def _runs(self):
+        """What the command waits for."""
+        children = ["ps", "--ppid", str(self.command.process.pid), "-o", "args="]
+        return subprocess.run(children, capture_output=True, text=True, check=False).stdout
 
 
-STEPS = ("is_building", "runs_the_migration", "has_made_an_instance", "has_started_one", "has_decided", "watches", "drains", "has_ended_one")
+STEPS = ("is_building", "runs_the_migration", "has_made_an_instance", "has_started_one", "has_decided", "drains")
 
 
 def begin(stack, **ways):

@@ -47,17 +47,34 @@ class Engine:
         self.bridge = f"nd-{digest}"
         self.env = os.environ | {"DOCKER_CONFIG": str(self.folder / "client"), "REGISTRY": REGISTRY}
         self.env |= {variable: f"{REGISTRY}/{name}:base" for name, variable in BASES.items()}
-        self.users = (CACHE / "users").open("w")  # whoever uses the engine holds a lock on it, and so does nobody who is gone
+        self.users = (CACHE / "users").open(
+            "w"
+        )  # whoever uses the engine holds a lock on it, and so does nobody who is gone
         with _alone():
             self._add_plugins()
             if not self._answers():
                 self.env["DOCKER_HOST"] = f"unix://{self.folder}/socket"
                 if not self._answers():
                     self._start()
+                if self._is_nobody_elses():
+                    self._clear()
             fcntl.flock(self.users, fcntl.LOCK_SH)
 
     def _answers(self):
         return subprocess.run(["docker", "info"], env=self.env, capture_output=True, check=False).returncode == 0
+
+    def _is_nobody_elses(self):
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(self.users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        return False
+
+    def _clear(self):
+        """Remove what suites that were killed have left; images stay."""
+        if ids := self.run("ps", "--all", "--quiet").stdout.split():
+            self.run("rm", "--force", "--volumes", *ids)
+        for what in ("network", "volume"):
+            self.run(what, "prune", "--force")
 
     def _add_plugins(self):
         tree = ROOT / "build" / "docker-plugins"
@@ -85,7 +102,10 @@ class Engine:
     def _add_bridge(self):
         """One of its own: docker0 is another engine's, of this machine or of another checkout's tests."""
         subprocess.run(["ip", "link", "delete", self.bridge], check=False, capture_output=True)
-        taken = [ipaddress.ip_network(words[3], strict=False) for words in map(str.split, _said("ip", "-4", "-o", "addr").splitlines())]
+        taken = [
+            ipaddress.ip_network(words[3], strict=False)
+            for words in map(str.split, _said("ip", "-4", "-o", "addr").splitlines())
+        ]
         pool = ipaddress.ip_network("10.210.0.0/16").subnets(new_prefix=24)
         network = next(one for one in pool if not any(one.overlaps(other) for other in taken))
         subprocess.run(["ip", "link", "add", self.bridge, "type", "bridge"], check=True)
@@ -95,14 +115,14 @@ class Engine:
     def end(self):
         with _alone():
             fcntl.flock(self.users, fcntl.LOCK_UN)
-            with contextlib.suppress(BlockingIOError):  # another suite goes on with it
-                fcntl.flock(self.users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if self._is_nobody_elses():
                 self._stop()
             self.users.close()
 
     def _stop(self):
         pid = self.folder / "pid"
         if pid.exists():
+            self._clear()  # else it waits for each to end
             os.kill(int(pid.read_text()), signal.SIGTERM)
             deadline = time.monotonic() + 60
             while pid.exists():  # it removes the file when all has ended

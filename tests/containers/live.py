@@ -104,7 +104,19 @@ class Live:
     def sql(self, query):
         """What the server answers its superuser, asked from outside."""
         password = self.secrets()["POSTGRES_SUPERUSER_PASSWORD"]
-        psql = ["psql", "-h", self.address("postgres"), "-p", "8054", "-U", "postgres", "-d", "neurmatic", "-qAtc", query]
+        psql = [
+            "psql",
+            "-h",
+            self.address("postgres"),
+            "-p",
+            "8054",
+            "-U",
+            "postgres",
+            "-d",
+            "neurmatic",
+            "-qAtc",
+            query,
+        ]
         done = subprocess.run(psql, env={"PGPASSWORD": password}, capture_output=True, text=True, check=True)
         return done.stdout.strip()
 

@@ -56,6 +56,17 @@ def test_it_is_up_and_every_look_is_green(live):
     assert '"status":"healthy"' in live.get("/api/v1/health").replace(" ", "")
 
 
+def test_logs_are_followed_until_ctrl_c(live, tmp_path):
+    output = tmp_path / "followed"
+    with output.open("w") as file:
+        following = subprocess.Popen(live.command("logs", "-f", "edge"), cwd=live.project, stdout=file)
+    try:
+        assert eventually(lambda: live.get("/api/v1/tags?followed") and "/api/v1/tags" in output.read_text())
+    finally:
+        following.send_signal(signal.SIGINT)
+        following.wait(20)
+
+
 def test_a_second_up_changes_nothing_and_a_commit_without_a_change_neither(live):
     before = live.processes()
     assert "nothing to change" in live.run("up")
@@ -132,7 +143,9 @@ def test_a_killed_process_is_started_again_by_the_engine_and_no_request_fails(li
     before = live.rows()["api-1"]
     with unharmed(live):
         os.kill(before["pid"], signal.SIGKILL)
-        eventually(lambda: (row := live.rows()["api-1"])["pid"] not in (None, before["pid"]) and row["health"] == "healthy")
+        eventually(
+            lambda: (row := live.rows()["api-1"])["pid"] not in (None, before["pid"]) and row["health"] == "healthy"
+        )
         eventually(lambda: "down" not in (live.state / "run/upstreams/api.conf").read_text())
     assert live.rows()["api-1"]["restarts"] == before["restarts"] + 1
     guard = live.processes()["guard"]

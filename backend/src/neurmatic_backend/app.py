@@ -82,4 +82,3 @@ def _opened(
         await database.close()
 
     return lifespan
-# changed 1795695300

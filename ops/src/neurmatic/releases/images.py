@@ -118,8 +118,8 @@ class Images:
         tag = self._tag(name, version)
         given = {arg: os.environ[arg] for arg in made_of.args if arg in os.environ}
         args = [f"--build-arg={arg}={value}" for arg, value in (given | self._words(version)).items()]
-        self._docker(
-            *("buildx", "build", "--load", "--quiet", "--target", "production", "--tag", tag),
+        self._docker(  # when a step fails, what it said stands at the end of the plain progress; quiet would hide it
+            *("buildx", "build", "--load", "--progress", "plain", "--target", "production", "--tag", tag),
             *("--file", str(project / made_of.dockerfile), *args, str(project)),
             timeout=BUILD_SECONDS,
         )

@@ -67,6 +67,25 @@ class Engine:
                     f"the container engine does not answer: {error}",
                     f"start it, or install it ({package}), and see that this account may use it",
                 ) from None
+        if strangers := {folder for folder in self._made_from().values() if not self._is_ours(folder)}:
+            raise ConfigurationError(
+                f"another stack on this host is called {self.project}: its containers come from {min(strangers)}",
+                "give one of them another name under [stack]; or stop that one with `neurmatic down` in its project",
+            )
+
+    def _made_from(self) -> dict[str, str]:
+        """The folder of the compose file that each container of this stack's name was made from, by its name."""
+        shown = '{{.Names}} {{.Label "com.docker.compose.project.working_dir"}}'
+        said = self.docker("ps", "--all", "--filter", self._label, "--format", shown).out
+        return dict(line.split(" ", 1) for line in said.splitlines())
+
+    def _is_ours(self, folder: str) -> bool:
+        return Path(folder).is_relative_to(self.layout.state)
+
+    @property
+    def _label(self) -> str:
+        """By it the engine finds what compose made for this stack."""
+        return f"label=com.docker.compose.project={self.project}"
 
     def present(self) -> list[str]:
         names = [name for name in self.host.names(self.layout.services) if not name.startswith(".")]
@@ -88,9 +107,15 @@ class Engine:
         return found
 
     def _said(self, names: Iterable[str]) -> list[dict[str, Any]]:
-        """What the engine says of containers; of those that it has."""
-        said = self.docker("container", "inspect", *(self.container(name) for name in names), check=False)
-        return list(json.loads(said.out or "[]"))
+        """What the engine says of this stack's containers; of those that it has.
+
+        Raises:
+            CommandError: it doesn't answer; whether they run is not known.
+        """
+        wanted = {self.container(name) for name in names}
+        there = [name for name, folder in self._made_from().items() if name in wanted and self._is_ours(folder)]
+        said = self.docker("container", "inspect", *there, check=False).out if there else ""
+        return list(json.loads(said or "[]"))
 
     def restarts(self, name: str) -> int:
         return self.inspect([name]).get(name, Running()).restarts
@@ -227,14 +252,17 @@ class Engine:
         self.timers.shut_down()
         if not self.project:
             return
-        label = f"label=com.docker.compose.project={self.project}"
-        if ids := self.docker("ps", "--all", "--quiet", "--filter", label).out.split():
-            self.docker("rm", "--force", "--volumes", *ids)
-        if ids := self.docker("network", "ls", "--quiet", "--filter", label).out.split():
-            self.docker("network", "rm", *ids)
+        found = self._made_from()
+        if ours := [name for name, folder in found.items() if self._is_ours(folder)]:
+            self.docker("rm", "--force", "--volumes", *ours)
+        networks = self.docker("network", "ls", "--quiet", "--filter", self._label).out.split()
+        if networks and len(ours) == len(found):  # else another stack of this name is in them
+            self.docker("network", "rm", *networks)
 
     def forget_images(self) -> None:
         """Let go of every image that was built or kept for this stack: those that nothing else uses are removed."""
+        if self._made_from():  # what was ours is gone: another stack of this name is there, whose images they may be
+            return
         named = ["--format", "{{.Repository}}:{{.Tag}}", "--filter", f"reference={self.project}/*"]
         if tags := self.docker("image", "ls", *named).out.split():
             self.docker("image", "rm", *tags, check=False)
