@@ -174,8 +174,8 @@ def sabotage(monkeypatch):
         genuine = rendering.render_nginx
         found = []
 
-        def rendered(*args):
-            files = dict(genuine(*args))
+        def rendered(*args, **options):
+            files = dict(genuine(*args, **options))
             path = f"config/nginx/{name}"
             found.append(old in files[path].text)
             return files | {path: File(files[path].text.replace(old, new))}
