@@ -8,7 +8,8 @@ from typing import Any
 from neurmatic.runtimes.containers.engine import Engine
 
 COMPILERS = {"cc", "gcc", "c++", "g++", "clang", "cc1", "as", "ld", "make", "cmake", "cargo", "rustc", "go", "tcc"}
-BUILDERS = {"uv", "npm", "hatchling"}
+BUILDERS = {"uv", "hatchling"}
+"""What no official image has; pip and npm come with those of Python and Node."""
 TOOL = {"neurmatic"}
 DEVELOPMENT = {"pytest", "ruff", "mypy", "coverage", "watchfiles", "hatchling", "editables", "neurmatic", "playwright"}
 _STAGE = re.compile(r"^FROM\s+\S+(?:\s+AS\s+(\S+))?\s*$", re.IGNORECASE | re.MULTILINE)
