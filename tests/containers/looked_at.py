@@ -1,6 +1,7 @@
 """What is wrong with an image or a container: lists of problems, empty where there is none. Each is seen red in a test."""
 
-COMPILERS = ("cc", "gcc", "c++", "g++", "clang", "cc1", "as", "ld", "make", "cmake", "cargo", "rustc", "go", "tcc")
+from neurmatic.readiness.images import COMPILERS, is_unprivileged
+
 INSTALLERS = ("pip", "uv", "npm", "node", "hatchling")
 TOOL = ("neurmatic",)
 DEVELOPMENT = (
@@ -50,12 +51,6 @@ def image_problems(said, version, revision):
         if labels.get(f"org.opencontainers.image.{name}") != value:
             found.append(f"label {name} {labels.get(f'org.opencontainers.image.{name}')!r}")
     return found
-
-
-def is_unprivileged(user):
-    """Whether it is an account by its number, and not root's."""
-    account = user.partition(":")[0]
-    return account.isdigit() and int(account) > 0
 
 
 def container_problems(said):

@@ -34,8 +34,13 @@ def live_setting(subject: Subject) -> Setting:
     Raises:
         Unverifiable: it keeps none.
     """
+    kept_by(subject.live.stack)
+    return setting(subject)
+
+
+def setting(subject: Subject) -> Setting:
+    """What the running stack's database is asked with, whether or not backups of it are kept."""
     live = subject.live
-    kept_by(live.stack)
     return setting_of(Up(live.host, live.layout, live.stack, Quiet(), subject.user))
 
 

@@ -4,13 +4,10 @@ import time
 
 from neurmatic.backups.database import value
 from neurmatic.backups.setting import setting_of
-from neurmatic.readiness.backups import database
+from neurmatic.readiness.backups import database, setting
 from neurmatic.readiness.finding import Evidence, Unverifiable
 from neurmatic.readiness.images import limit_problems
 from neurmatic.readiness.subject import Rehearsal, Subject, View
-from neurmatic.releases.project import Quiet
-from neurmatic.releases.up import Up
-from neurmatic.releases.values import read_secrets
 from neurmatic.stack.section import size_bytes
 
 LOG_SECONDS = 10.0
@@ -36,8 +33,7 @@ def see_postgres(subject: Subject, evidence: Evidence) -> None:
         "shared_buffers": live.stack.postgres.shared_buffers,
         "effective_cache_size": live.stack.postgres.effective_cache_size,
     }
-    setting = setting_of(Up(live.host, live.layout, live.stack, Quiet(), subject.user))
-    with database(setting).connected() as connection:
+    with database(setting(subject)).connected() as connection:
         for name, figure in wanted.items():
             said = str(value(connection, f"SHOW {name}"))
             same = said == figure if name == "max_connections" else size_bytes(said) == size_bytes(figure)
@@ -48,26 +44,18 @@ def see_redis(live: View, evidence: Evidence) -> None:
     """Redis wants its password, and its settings are the stack file's."""
     if live.stack.redis is None:
         raise Unverifiable("the stack has no [redis]", "add [redis]")
-    stranger = _redis(live, "", "PING")
+    stranger = live.redis("PING", as_stranger=True)
     evidence.expect("NOAUTH" in stranger, f"Redis without its password: {stranger or 'no answer'}")
-    password = read_secrets(live.host, live.layout)["REDIS_PASSWORD"].reveal()
     wanted = {
         "maxmemory": str(size_bytes(live.stack.redis.maxmemory)),
         "maxmemory-policy": live.stack.redis.eviction,
         "appendonly": "yes" if live.stack.redis.appendonly else "no",
     }
     for name, figure in wanted.items():
-        said = _redis(live, password, "CONFIG", "GET", name).splitlines()[-1]
+        said = live.redis("CONFIG", "GET", name).splitlines()[-1]
         evidence.expect(said == figure, f"{name} {said}" + ("" if said == figure else f", not {figure}"))
-    saved = _redis(live, password, "CONFIG", "GET", "save").splitlines()[-1]
+    saved = live.redis("CONFIG", "GET", "save").splitlines()[-1]
     evidence.expect(bool(saved) and saved != "save", f"saves after {saved}")
-
-
-def _redis(live: View, password: str, *words: str) -> str:
-    port = live.stack.redis.port if live.stack.redis else 0
-    env = {"REDISCLI_AUTH": password} if password else {}
-    said = live.host.run(["redis-cli", "-h", live.places.of("redis"), "-p", str(port), *words], env=env, check=False)
-    return (said.out + said.err).strip()
 
 
 def see_cache(live: View, evidence: Evidence) -> None:
@@ -113,11 +101,19 @@ def see_instances(live: View, evidence: Evidence) -> None:
     evidence.expect(set(states.values()) == {"running"}, f"{said}; each instance pools {service.pool_size} connections")
 
 
-def see_limits(subject: Subject, evidence: Evidence) -> None:
-    """Every container has the limits of the stack file; of processes none has any, so that nothing can be seen."""
+def see_limits(subject: Subject, evidence: Evidence) -> tuple[int, float]:
+    """Every container has the limits of the stack file; of processes none has any, so that nothing can be seen.
+
+    Returns the sums of what the engine says: bytes, and processors.
+    """
     engine, stack = subject.need_containers(), subject.live.stack
+    memory, cpus = 0, 0.0
     for name, said in engine.containers().items():
         assert stack.containers is not None  # noqa: S101  it runs as containers
         wanted = stack.containers.limit(name.rpartition("-")[0] or name, stack.postgres, stack.redis)
         problems = limit_problems(said, *wanted)
-        evidence.expect(not problems, f"{name}: {', '.join(problems) or 'limited'}")
+        evidence.expect(
+            not problems, f"{name}: {', '.join(problems) or f'{wanted[0] // 2**20} MB, {wanted[1]:g} processors'}"
+        )
+        memory, cpus = memory + said["HostConfig"]["Memory"], cpus + said["HostConfig"]["NanoCpus"] / 1e9
+    return memory, cpus

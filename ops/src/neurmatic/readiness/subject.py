@@ -16,6 +16,7 @@ from neurmatic.releases.events import EventLog
 from neurmatic.releases.members import edge_address, edge_place
 from neurmatic.releases.rehearsal import rehearse, settle
 from neurmatic.releases.up import Up
+from neurmatic.releases.values import read_secrets
 from neurmatic.render.inside import places_in
 from neurmatic.render.places import Places
 from neurmatic.runtimes.base import Runtime
@@ -92,6 +93,19 @@ class View:
         answer = request(url, method="POST", body=f"{path}\n".encode())
         if answer.status != 200:  # noqa: PLR2004  HTTP's own number
             raise Refuted(f"a purge: {answer}")
+
+    def redis(self, *words: str, as_stranger: bool = False) -> str:
+        """What Redis answers, a line each; a stranger has no password, and is told so.
+
+        Raises:
+            CommandError: it refuses, or doesn't answer; not to a stranger.
+        """
+        port = self.stack.redis.port if self.stack.redis else 0
+        known = {} if as_stranger else read_secrets(self.host, self.layout)
+        env = {"REDISCLI_AUTH": known["REDIS_PASSWORD"].reveal()} if known else {}
+        argv = ["redis-cli", "-e", "-h", self.places.of("redis"), "-p", str(port), *words]
+        said = self.host.run(argv, env=env, check=not as_stranger)
+        return (said.out + (said.err if as_stranger else "")).strip()
 
     def logged(self, answer: Answer) -> dict[str, Any]:
         """What the edge wrote down of this answer: who asked, who answered, what refused.

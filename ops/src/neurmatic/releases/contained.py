@@ -9,7 +9,7 @@ from neurmatic.errors import CommandError, ConfigurationError
 from neurmatic.releases.images import MADE_OF, Images
 from neurmatic.releases.project import prepare_state
 from neurmatic.releases.release import COMPLETE
-from neurmatic.releases.way import Started
+from neurmatic.releases.way import Started, at_work
 from neurmatic.render.contained import Contained, archive_folders, edge_folders, render_contained, render_once
 from neurmatic.render.containers import MODULES
 from neurmatic.render.environment import SecretValues
@@ -64,10 +64,8 @@ class ContainerWay:
         self.programs = find_helpers(one.host, one.stack, one.layout)
 
     def check_limits(self) -> None:
-        one, containers = self.started, self.containers
-        parts = {name: service.instances for name, service in one.stack.services.items()}
-        parts |= {name: 1 for name in ("edge", "postgres", "redis") if name == "edge" or getattr(one.stack, name)}
-        if excess := list(containers.excess(parts, one.stack.postgres, one.stack.redis)):
+        stack = self.started.stack
+        if excess := list(self.containers.excess(stack.parts(), stack.postgres, stack.redis)):
             raise ConfigurationError(
                 "; ".join(excess), "fewer instances, lower [containers.limits], or a larger host; nothing was changed"
             )
@@ -131,20 +129,8 @@ class ContainerWay:
         for path, file in files.items():
             one.host.make_folder((folder / path).parent)
             one.host.write(folder / path, file.text, mode=file.mode, owner=one.user if file.service_owned else None)
-        # The open file says who is at work.
-        compose = [
-            "docker",
-            "compose",
-            "--file",
-            str(folder / COMPOSE),
-            "run",
-            "--rm",
-            "--no-TTY",
-            "--name",
-            name,
-            "once",
-        ]
-        argv = ["sh", "-c", 'exec 9>>"$0" && exec "$@"', str(one.layout.at_work), *compose]
+        compose = ["docker", "compose", "--file", str(folder / COMPOSE)]
+        argv = at_work(one.layout, [*compose, "run", "--rm", "--no-TTY", "--name", name, "once"])
         try:
             one.host.run(argv, timeout=one.stack.release.timeout)
         except CommandError:

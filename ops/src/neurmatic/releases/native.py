@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from neurmatic.errors import ConfigurationError
 from neurmatic.releases import release as releases
 from neurmatic.releases.facts import check_commands
-from neurmatic.releases.way import Started
+from neurmatic.releases.way import Started, at_work
 from neurmatic.render.environment import SecretValues, environment
 from neurmatic.render.file import Files
 from neurmatic.render.places import LOOPBACK, Places
@@ -78,6 +78,6 @@ class NativeWay:
         env = environment(one.stack, one.first(), release, secrets)
         env.pop("PORT", None)  # that port is the instance's
         workdir = one.layout.workdir(release, has_files=bool(one.stack.release.files))
-        # sh finds a relative program from the folder it runs in, as the services' own start does; the open file says who is at work
-        argv = ["sh", "-c", 'exec 9>>"$0" && exec "$@"', str(one.layout.at_work), *command]
-        one.host.run(argv, env=env, cwd=workdir, user=one.user, timeout=one.stack.release.timeout)
+        one.host.run(
+            at_work(one.layout, command), env=env, cwd=workdir, user=one.user, timeout=one.stack.release.timeout
+        )

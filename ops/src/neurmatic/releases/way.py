@@ -1,6 +1,6 @@
 """What is another for processes and for containers, to whoever starts a stack."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -33,6 +33,11 @@ class Started:
     def first(self) -> Instance:
         """The instance whose environment a command of the release gets."""
         return next(one for one in self.stack.instances() if one.service == self.stack.release_service)
+
+
+def at_work(layout: Layout, command: Sequence[str]) -> list[str]:
+    """The command, with a file held open that says that it is at work; sh finds a relative program from the folder it runs in."""
+    return ["sh", "-c", 'exec 9>>"$0" && exec "$@"', str(layout.at_work), *command]
 
 
 class Way(Protocol):

@@ -1,6 +1,7 @@
 """What the services of compose.yaml have in common: the least of rights, limits, health checks, mounted configuration."""
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,12 @@ def image(among: Inside, service: str) -> Node:
 def mount(path: Path, *, writable: bool = False) -> str:
     """A folder of the host, at the same place in the container."""
     return f"{path}:{path}" + ("" if writable else ":ro")
+
+
+def published(among: Inside, ports: Iterable[int]) -> list[str]:
+    """Ports of a container that the host has as well, at the address that the edge is to listen on."""
+    address = f"[{among.publish}]" if ":" in among.publish else among.publish
+    return [f"{address}:{port}:{port}" for port in ports]
 
 
 def literal(text: str) -> str:

@@ -1,6 +1,6 @@
 """The services of compose.yaml that aren't the application's: PostgreSQL, Redis, and the edge."""
 
-from neurmatic.render.compose_parts import APPLICATION, CONFIG, SERVERS, Node, common, health, image, mounted
+from neurmatic.render.compose_parts import APPLICATION, CONFIG, SERVERS, Node, common, health, image, mounted, published
 from neurmatic.render.file import Files
 from neurmatic.render.inside import POSTGRES_DATA, REDIS_DATA, SITE, Inside
 from neurmatic.stack.postgres import Postgres
@@ -59,7 +59,7 @@ def edge(among: Inside, config: Files) -> Node:
         "command": ["sh", f"{CONFIG}/edge/start.sh"],
         **parts,
         "networks": {**parts["networks"], "outside": {}},
-        "ports": [f"{_bracketed(among.publish)}:{port}:{port}" for port in ports],
+        "ports": published(among, ports),
         "stop_signal": "SIGQUIT",
         "stop_grace_period": "35s",
         **files,
@@ -75,7 +75,3 @@ def edge(among: Inside, config: Files) -> Node:
             ["CMD", "bash", "/usr/local/bin/health", str(stack.edge.control_port), "/generation"], 30
         ),
     }
-
-
-def _bracketed(address: str) -> str:
-    return f"[{address}]" if ":" in address else address

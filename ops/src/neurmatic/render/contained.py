@@ -11,7 +11,7 @@ import yaml
 
 from neurmatic.render.backup import local_folder
 from neurmatic.render.compose import instance, once, site
-from neurmatic.render.compose_parts import Node, common, health, mount
+from neurmatic.render.compose_parts import Node, common, health, mount, published
 from neurmatic.render.containers import MODULES, script
 from neurmatic.render.environment import SecretValues
 from neurmatic.render.file import File, Files
@@ -118,12 +118,11 @@ def _document(name: str, node: Node, among: Inside, given: Contained, *, of: str
 def _edge(among: Inside, given: Contained) -> Node:
     edge, layout = among.stack.edge, given.context.layout
     parts = common(among, "edge", "edge", given.account)
-    address = f"[{among.publish}]" if ":" in among.publish else among.publish
     return {
         **parts,
         "command": ["sh", f"{layout.state}/{START}"],
         "networks": {**parts["networks"], "outside": {}},
-        "ports": [f"{address}:{port}:{port}" for port in (edge.https_port, edge.http_port)],
+        "ports": published(among, (edge.https_port, edge.http_port)),
         "stop_signal": "SIGQUIT",
         "stop_grace_period": "35s",
         "volumes": [

@@ -1,14 +1,11 @@
 """The files for `docker compose`: the same configuration as natively, for a network of containers, and who starts what."""
 
-from importlib.resources import files
-
-import jinja2
-
 from neurmatic.errors import ConfigurationError
 from neurmatic.guard.peers import upstream_lists
 from neurmatic.render.compose import compose
 from neurmatic.render.compose_parts import GROUP
 from neurmatic.render.file import File, Files
+from neurmatic.render.filled import filled
 from neurmatic.render.guard import guard_settings, render_guard
 from neurmatic.render.inside import LAYOUT, POSTGRES_DATA, Inside, inside
 from neurmatic.render.maintenance import OPEN
@@ -77,7 +74,4 @@ def _secrets(stack: Stack) -> Files:
 
 def script(name: str, **values: object) -> File:
     """A script from its template."""
-    text = (files(__package__) / "templates" / "containers" / f"{name}.j2").read_text(encoding="utf-8")
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False)  # noqa: S701  it is no HTML
-    environment.filters["dns"] = lambda host: f"DNS:{host}"
-    return File(environment.from_string(text).render(values), mode=0o755)
+    return File(filled("containers", name, **values), mode=0o755)

@@ -3,12 +3,12 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
-
-import jinja2
 
 from neurmatic.render.file import File, Files
+from neurmatic.render.filled import filled, template
 
+IMAGES = "images"
+"""Their templates' folder."""
 FOLDER = "containers"
 """Where in a project they lie."""
 IGNORED = (".neurmatic", ".git", "venv", ".venv", "node_modules", "__pycache__")
@@ -36,13 +36,12 @@ class Made:
 def render_images(made: Made) -> Files:
     """Files by their path in the project."""
     build = [json.dumps(list(command)) for command in made.build]  # a RUN without a shell
-    app = _filled(
-        "app.Dockerfile.j2", name=made.name, image=made.image, files=made.files, build=build, health=made.health
-    )
+    values = {"name": made.name, "image": made.image, "files": made.files, "build": build, "health": made.health}
+    app = filled(IMAGES, "app.Dockerfile", folder=FOLDER, **values)
     return {
         "Dockerfile": File(app),
         ".dockerignore": File("".join(f"{name}\n" for name in IGNORED)),
-        f"{FOLDER}/entrypoint.sh": File(_text("entrypoint.sh"), mode=0o755),
+        f"{FOLDER}/entrypoint.sh": File(template(IMAGES, "entrypoint.sh"), mode=0o755),
         **render_servers(FOLDER),
     }
 
@@ -50,16 +49,7 @@ def render_images(made: Made) -> Files:
 def render_servers(folder: str) -> Files:
     """The images that the product itself brings, by their path, for a project that has them in this folder."""
     return {
-        f"{folder}/health": File(_text("health"), mode=0o755),
-        f"{folder}/edge/Dockerfile": File(_filled("edge.Dockerfile.j2", folder=folder)),
-        f"{folder}/postgres/Dockerfile": File(_filled("postgres.Dockerfile.j2", folder=folder)),
+        f"{folder}/health": File(template(IMAGES, "health"), mode=0o755),
+        f"{folder}/edge/Dockerfile": File(filled(IMAGES, "edge.Dockerfile", folder=folder)),
+        f"{folder}/postgres/Dockerfile": File(filled(IMAGES, "postgres.Dockerfile", folder=folder)),
     }
-
-
-def _text(name: str) -> str:
-    return (files(__package__) / "templates" / "images" / name).read_text(encoding="utf-8")
-
-
-def _filled(template: str, **values: object) -> str:
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False)  # noqa: S701  it is no HTML
-    return environment.from_string(_text(template)).render({"folder": FOLDER, **values})

@@ -1,12 +1,11 @@
 """Every container has its limits, they fit the host together, and the pools fit the database; what can't fit is refused before it starts."""
 
 from neurmatic.errors import ConfigurationError
+from neurmatic.readiness.figures import see_limits
 from neurmatic.readiness.finding import Evidence, Refuted
-from neurmatic.readiness.images import limit_problems
 from neurmatic.readiness.subject import Subject
 from neurmatic.releases.project import Quiet
 from neurmatic.releases.up import Up
-from neurmatic.runtimes.containers.engine import Engine
 from neurmatic.stack.model import Stack
 from neurmatic.stack.section import size_bytes
 
@@ -19,7 +18,7 @@ def check(subject: Subject, evidence: Evidence) -> None:
     _pools(live.stack, evidence)
     engine = subject.need_containers()
     before = set(engine.containers())
-    _limits(live.stack, engine, evidence)
+    _limits(subject, evidence)
     name, service = live.service()
     large = live.stack.replace(services={**live.stack.services, name: service.replace(instances=TOO_MANY)})
     try:
@@ -35,24 +34,16 @@ def _pools(stack: Stack, evidence: Evidence) -> None:
     if stack.postgres is None:
         return
     users = {name: one for name, one in stack.services.items() if "postgres" in one.needs}
-    wanted = sum(len(one.numbers) * one.pool_size for one in users.values())
-    free = stack.postgres.max_connections - stack.postgres.reserved_connections
+    wanted, free = stack.pooled_connections(), stack.postgres.free_connections
     sums = " + ".join(f"{name} {len(one.numbers)} x {one.pool_size}" for name, one in users.items())
     evidence.expect(wanted <= free, f"connections: {sums} = {wanted} of {free} that are free")
 
 
-def _limits(stack: Stack, engine: Engine, evidence: Evidence) -> None:
+def _limits(subject: Subject, evidence: Evidence) -> None:
     """Of every running container, as the engine says them, and their sums."""
-    containers = stack.containers
+    memory, cpus = see_limits(subject, evidence)
+    containers = subject.live.stack.containers
     assert containers is not None  # noqa: S101  it runs as containers
-    memory = cpus = 0.0
-    for name, said in engine.containers().items():
-        wanted = containers.limit(name.rpartition("-")[0] or name, stack.postgres, stack.redis)
-        problems = limit_problems(said, *wanted)
-        evidence.expect(
-            not problems, f"{name}: {', '.join(problems) or f'{wanted[0] // 2**20} MB, {wanted[1]:g} processors'}"
-        )
-        memory, cpus = memory + said["HostConfig"]["Memory"], cpus + said["HostConfig"]["NanoCpus"] / 1e9
     evidence.expect(
         memory <= size_bytes(containers.host_memory) and cpus <= containers.host_cpus,
         f"together {memory / 2**20:.0f} MB of {containers.host_memory}, {cpus:g} of {containers.host_cpus:g} processors",

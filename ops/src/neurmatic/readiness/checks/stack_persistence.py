@@ -29,8 +29,8 @@ def check(subject: Subject, evidence: Evidence) -> None:
         _write_rows(copy)
         asked["PostgreSQL"] = _rows
     if copy.stack.redis and copy.stack.redis.appendonly:
-        _redis(copy, "SET", TABLE, "kept")
-        asked["Redis"] = lambda one: _redis(one, "GET", TABLE)
+        copy.redis("SET", TABLE, "kept")
+        asked["Redis"] = lambda one: one.redis("GET", TABLE)
     before = {name: ask(copy) for name, ask in asked.items()}
     down(copy.host, copy.layout, Quiet())
     _is_gone(copy, evidence)
@@ -62,11 +62,3 @@ def _rows(copy: Rehearsal) -> str:
             return str(value(connection, _SUM))
     except NeurmaticError as error:
         raise Refuted(f"the rows can't be read: {error}") from None
-
-
-def _redis(copy: Rehearsal, *words: str) -> str:
-    port = copy.stack.redis.port if copy.stack.redis else 0
-    env = {"REDISCLI_AUTH": copy.up.secrets["REDIS_PASSWORD"].reveal()}
-    return copy.host.run(
-        ["redis-cli", "-e", "-h", copy.places.of("redis"), "-p", str(port), *words], env=env
-    ).out.strip()

@@ -18,7 +18,7 @@ def check(subject: Subject, evidence: Evidence) -> None:
     if copy.stack.redis is None:
         raise Unverifiable("the stack has no [redis]", "add [redis]")
     configured = size_bytes(copy.stack.redis.maxmemory)
-    said_limit = int(_redis(copy, "CONFIG", "GET", "maxmemory")[-1])
+    said_limit = int(copy.redis("CONFIG", "GET", "maxmemory").splitlines()[-1])
     evidence.expect(said_limit == configured, f"the running server's maxmemory is {said_limit} bytes")
     limit = min(configured, MOST_BYTES)
     workers = [one.name for name in copy.stack.services if name != copy.service()[0] for one in copy.instances(name)]
@@ -31,7 +31,7 @@ def check(subject: Subject, evidence: Evidence) -> None:
     try:
         _fill(copy, evidence, limit)
     finally:
-        _redis(copy, "CONFIG", "SET", "maxmemory", str(configured))
+        copy.redis("CONFIG", "SET", "maxmemory", str(configured))
         for name in workers:
             copy.start(name)
     if has_jobs:
@@ -53,12 +53,12 @@ def _enqueue(copy: Rehearsal, evidence: Evidence, workers: list[str]) -> None:
 def _fill(copy: Rehearsal, evidence: Evidence, limit: int) -> None:
     """Write twice what fits, with a save in the middle of it."""
     pid = copy.up.runtime.inspect(["redis"])["redis"].pid
-    _redis(copy, "CONFIG", "SET", "maxmemory", str(limit))
+    copy.redis("CONFIG", "SET", "maxmemory", str(limit))
     for batch in range(BATCHES):
         count = 2 * limit // BATCHES // VALUE_BYTES
-        _redis(copy, "EVAL", _FILL, "1", f"neurmatic:fill:{batch}:", str(count), str(VALUE_BYTES))
+        copy.redis("EVAL", _FILL, "1", f"neurmatic:fill:{batch}:", str(count), str(VALUE_BYTES))
         if batch == BATCHES // 2:
-            _redis(copy, "BGSAVE", "SCHEDULE")
+            copy.redis("BGSAVE", "SCHEDULE")
     while (info := _info(copy))["rdb_bgsave_in_progress"] == "1" or info["aof_rewrite_in_progress"] == "1":
         continue
     evidence.expect(
@@ -74,12 +74,5 @@ def _fill(copy: Rehearsal, evidence: Evidence, limit: int) -> None:
 
 
 def _info(copy: Rehearsal) -> dict[str, str]:
-    lines = (line.partition(":") for line in _redis(copy, "INFO"))
+    lines = (line.partition(":") for line in copy.redis("INFO").splitlines())
     return {name: value for name, _, value in lines}
-
-
-def _redis(copy: Rehearsal, *words: str) -> list[str]:
-    port = copy.stack.redis.port if copy.stack.redis else 0
-    env = {"REDISCLI_AUTH": copy.up.secrets["REDIS_PASSWORD"].reveal()}
-    said = copy.host.run(["redis-cli", "-e", "-h", copy.places.of("redis"), "-p", str(port), *words], env=env)
-    return said.out.splitlines()

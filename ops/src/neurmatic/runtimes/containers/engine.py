@@ -174,8 +174,7 @@ class Engine:
 
     def containers(self) -> dict[str, dict[str, Any]]:
         """What the engine says of each container of this stack, by its instance; of others in the project, by their own names."""
-        label = f"label=com.docker.compose.project={self.project}"
-        ids = self.docker("ps", "--all", "--quiet", "--filter", label).out.split()
+        ids = self.docker("ps", "--all", "--quiet", "--filter", self._label).out.split()
         said = json.loads(self.docker("inspect", *ids).out) if ids else []
         return {one["Name"].removeprefix(f"/{self.project}-").lstrip("/"): one for one in said}
 
