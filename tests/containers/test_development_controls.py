@@ -122,7 +122,7 @@ def test_a_service_that_the_compose_file_lacks_is_noticed(examine, monkeypatch):
     monkeypatch.setattr(development.Development, "containers", lambda self: {})
     finding = examine()
     assert finding.status is Status.FAIL
-    assert "postgres not there" in finding.evidence
+    assert "BUT api-1 not there" in finding.evidence
 
 
 def test_what_cannot_be_seen_here_is_no_verdict(examine, monkeypatch):

@@ -43,8 +43,8 @@ class Development:
         return self.layout.project / "deploy" / ENVIRONMENT
 
     def services(self) -> list[str]:
-        """What the compose file has."""
-        return self.engine.compose(self.folder, "config", "--services").out.split()
+        """What the compose file has, by name: docker compose lists them in no order."""
+        return sorted(self.engine.compose(self.folder, "config", "--services").out.split())
 
     def containers(self) -> dict[str, dict[str, Any]]:
         """What the engine says of each, by its name in the compose file."""

@@ -1,8 +1,10 @@
 """So many requests of one client in progress at once; whoever is slow is cut off, and half-open connections, too."""
 
 import ssl
+import time
 from contextlib import ExitStack
 
+from neurmatic.probes.http import Answer
 from neurmatic.probes.tls import opened, seconds_until_closed
 from neurmatic.readiness.finding import Evidence
 from neurmatic.readiness.refusals import expect_refusal
@@ -10,6 +12,7 @@ from neurmatic.readiness.subject import Rehearsal, Subject
 
 QUICK = False
 MARGIN_SECONDS = 5.0
+SETTLES_SECONDS = 0.5
 
 
 def check(subject: Subject, evidence: Evidence) -> None:
@@ -18,9 +21,10 @@ def check(subject: Subject, evidence: Evidence) -> None:
     route = copy.service()[1].routes[0]
     client = copy.new_client()
     with ExitStack() as held:
-        for _ in range(limits.connections):
-            _send(copy, held.enter_context(opened(copy.place(client))), "POST", route)
-        refused = copy.get(route, source=client)
+        begun = [held.enter_context(opened(copy.place(client))) for _ in range(limits.connections)]
+        for one in begun:
+            _send(copy, one, "POST", route)
+        refused = _one_more(copy, route, client)
         evidence.expect(refused.status == 429, f"{limits.connections} requests in progress; one more: {refused.status}")
         expect_refusal(evidence, refused)
         other = copy.get(route, source=copy.new_client())
@@ -29,6 +33,18 @@ def check(subject: Subject, evidence: Evidence) -> None:
         evidence.expect(probe.status == 200, f"a health address for the first one: {probe.status}")
     _slow(copy, evidence)
     _dribbling(copy, evidence)
+
+
+def _one_more(copy: Rehearsal, route: str, client: str) -> Answer:
+    """The answer once nginx has read the requests before: at first another of its workers may be busy with them still.
+
+    Asked twice at most, as this counts in the client's rate, too.
+    """
+    answer = copy.get(route, source=client)
+    if answer.status == 429:
+        return answer
+    time.sleep(SETTLES_SECONDS)
+    return copy.get(route, source=client)
 
 
 def _slow(copy: Rehearsal, evidence: Evidence) -> None:
