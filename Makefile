@@ -101,6 +101,7 @@ COVER := $(BIN)/python -m coverage run --parallel-mode -m pytest --quiet
 # Suites that start whole stacks, the longest first. They wait more than they compute: four at once keep two cores busy.
 SLOW := test-releases test-container-controls test-contained-releases test-contained test-deploy-controls test-restores test-base-backups test-edge \
 	test-faults test-readiness test-stores test-backup-controls test-recovery-controls test-containers test-theirs test-acceptance test-remote \
+	test-remote-containers \
 	test-certificates test-platform
 
 .PHONY: test
@@ -186,7 +187,11 @@ test-restores: dev test-packages build/swift-venv/.installed ## restores, the ru
 
 .PHONY: test-remote
 test-remote: dev test-packages ## commands on a server that ssh reaches, from the first bootstrap on
-	@$(COVER) tests/remote
+	@$(COVER) tests/remote --ignore tests/remote/test_containers.py
+
+.PHONY: test-remote-containers
+test-remote-containers: dev test-packages test-container-packages ## a server that ssh reaches, and the stack as containers on it
+	@$(COVER) tests/remote/test_containers.py
 
 # An environment of its own: a server to test against, no part of the product.
 build/swift-venv/.installed: $(UV) requirements/swift.txt

@@ -2,6 +2,8 @@
 
 Needs root there: log in as root, or as an account that may use sudo without a password. Run again, it installs only
 what is missing. Debian's packages come from the mirror that the server uses; all else is sent from here.
+
+With --runtime containers it brings Debian's container engine, too.
 """
 
 import argparse
@@ -18,6 +20,12 @@ from neurmatic.remote.bootstrap import bootstrap
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("server", metavar="USER@HOST", help="as ssh takes it")
+    parser.add_argument(
+        "--runtime",
+        choices=("native", "containers"),
+        default="native",
+        help="how the stack will run there (default: native)",
+    )
     parser.add_argument("--json", action="store_true", help="print what was done as JSON; progress goes to stderr")
 
 
@@ -25,10 +33,13 @@ def run(args: argparse.Namespace) -> int:
     acme = False
     with contextlib.suppress(ConfigurationError):  # it needs no project
         acme = load_stack(args).stack.tls.certificates == "acme"
-    changed = bootstrap(HOST, args.server, lambda line: print(line, file=sys.stderr, flush=True), acme=acme)
+    containers = args.runtime == "containers"
+    changed = bootstrap(
+        HOST, args.server, lambda line: print(line, file=sys.stderr, flush=True), acme=acme, containers=containers
+    )
     if args.json:
         print(json.dumps({"server": args.server, "version": __version__, "changed": changed}))
     else:
         print(f"{args.server} has neurmatic {__version__}" + ("" if changed else " already"))
-        print(f"  next: neurmatic -H {args.server} up")
+        print(f"  next: neurmatic -H {args.server} up" + (" --runtime containers" if containers else ""))
     return 0

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -273,7 +274,8 @@ class Up:
         begun = time.monotonic()
         for one in together:
             self._prepare_folders(one)
-            self.runtime.start(one.name)
+        with ThreadPoolExecutor() as pool:  # an engine takes half a second for each
+            list(pool.map(self.runtime.start, [one.name for one in together]))
         for one in together:
             self._pass(one, begun)
             yield one

@@ -1,19 +1,20 @@
-"""Bring this tool, in this build, to a Debian server: its packages, its environment, its place on PATH."""
+"""Bring this tool, in this build, to a Debian server: its packages, its environment, its place on PATH; and an engine, if asked."""
 
 import contextlib
 import tarfile
 import tempfile
 from collections.abc import Callable
-from importlib.resources import files
 from pathlib import Path
 from typing import IO
 
 from neurmatic import __version__
 from neurmatic.errors import NeurmaticError
 from neurmatic.hosts.base import Host
-from neurmatic.hosts.ssh import CUT, Connection, connected
+from neurmatic.hosts.ssh import Connection, connected
 from neurmatic.remote.build import build_digest
-from neurmatic.remote.session import CutError, hello
+from neurmatic.remote.engine import bring_engine, start_engine
+from neurmatic.remote.scripts import carry_out, text_of
+from neurmatic.remote.session import hello
 from neurmatic.remote.wheels import REQUIREMENTS, WHEELS, Machine, gather
 
 FOLDER = f"/opt/neurmatic/{__version__}-"
@@ -26,10 +27,17 @@ MACHINE = (
 )
 
 
-def bootstrap(host: Host, destination: str, say: Callable[[str], None], *, acme: bool) -> bool:
-    """Install what is missing there; False where nothing was. `host` is this machine; `acme` brings an ACME client.
+def bootstrap(host: Host, destination: str, say: Callable[[str], None], *, acme: bool, containers: bool) -> bool:
+    """Install what is missing there; False where nothing was.
 
     Each step may be cut off, and is done again by the next run; what is on PATH there is switched by the last.
+
+    Args:
+        host: this machine.
+        destination: the server, as ssh takes it.
+        say: hears of each step.
+        acme: bring an ACME client.
+        containers: bring a container engine.
 
     Raises:
         NeurmaticError: no root there, no Debian, or a step failed; with what to do.
@@ -37,17 +45,19 @@ def bootstrap(host: Host, destination: str, say: Callable[[str], None], *, acme:
     with connected(destination) as there:
         _check(there)
         _packages(there, acme=acme)
-        if _is_current(there):
-            return False
         machine = _machine(there)
+        changed = containers and bring_engine(host, there, machine.architecture)
+        if containers and not start_engine(there):
+            say(f"! the container engine doesn't answer at {destination} yet: start it there before the stack")
+        if _is_current(there):
+            return changed
         with tempfile.TemporaryDirectory(prefix="neurmatic-") as place:
             folder = Path(place)
             say(f"gathering the tool {__version__} for Python {machine.python} on {machine.architecture}")
             gather(host, machine, folder)
             megabytes = host.folder_bytes(folder) / 1e6
             say(f"sending it to {destination}: {megabytes:.0f} MB")
-            script = ["sh", "-c", _script("install-tool"), "install-tool", FOLDER + build_digest()]
-            _shown(there, script, lambda target: _pack(folder, target))
+            carry_out(there, "install-tool", FOLDER + build_digest(), write=lambda target: _pack(folder, target))
         hello(there, Path("/"), ())
         return True
 
@@ -64,8 +74,8 @@ def _check(there: Connection) -> None:
 
 
 def _packages(there: Connection, *, acme: bool) -> None:
-    wanted = [*_script("packages.txt").split(), *PYTHON, *(["lego:lego"] if acme else [])]
-    _shown(there, ["sh", "-c", _script("install-packages"), "install-packages", *wanted], None)
+    wanted = [*text_of("packages.txt").split(), *PYTHON, *(["lego:lego"] if acme else [])]
+    carry_out(there, "install-packages", *wanted)
 
 
 def _is_current(there: Connection) -> bool:
@@ -83,20 +93,8 @@ def _machine(there: Connection) -> Machine:
     return Machine(python, architecture, int(glibc.split(".")[1]))
 
 
-def _shown(there: Connection, words: list[str], write: Callable[[IO[bytes]], None] | None) -> None:
-    code = there.show(words, write)
-    if code == CUT:
-        raise CutError(f"{there.destination}: the connection was cut", "run it again; it goes on where it was")
-    if code:
-        raise NeurmaticError(f"{there.destination}: {words[3]} failed", "see what it said, and run the command again")
-
-
 def _pack(folder: Path, target: IO[bytes]) -> None:
     # Wheels are compressed already.
     with tarfile.open(fileobj=target, mode="w|") as tar:
         for name in (REQUIREMENTS, WHEELS):
             tar.add(folder / name, name)
-
-
-def _script(name: str) -> str:
-    return files("neurmatic.remote").joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,133 @@
+"""The stack as containers on a server that ssh reaches: from bootstrap to a rollback, with a registry's images."""
+
+import json
+import shutil
+
+import pytest
+from containers.contained import Contained
+from containers.engine import Engine
+from containers.registry import Registry
+from housed import Housed
+from server import Operator
+
+SUBNET = "10.214.0.0/20"
+IMAGES = {"postgres_image": "POSTGRES_IMAGE", "redis_image": "REDIS_IMAGE"}
+
+
+@pytest.fixture(scope="module")
+def brought(bare):
+    """What bootstrap said on a fresh server, and what it said again."""
+    operator = Operator(bare, "/var/tmp")
+    words = ("bootstrap", "server", "--runtime", "containers")
+    return operator.run(*words), operator.run(*words, "--json")
+
+
+def test_one_command_brings_the_engine_too(bare, brought):
+    first, again = brought
+    assert "docker.io" in first.stderr and "installing plugins of docker" in first.stderr
+    assert "! the container engine doesn't answer at server yet" in first.stderr
+    assert "next: neurmatic -H server up --runtime containers" in first.stdout
+    assert bare.ssh("docker compose version --short").startswith("2.")
+    assert json.loads(again.stdout)["changed"] is False
+    assert "install" not in again.stderr
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    """A project, and a registry with its versions: what a build server would have left. Nothing of it is here afterwards."""
+    engine, registry = Engine(), Registry(tmp_path_factory.mktemp("registry"))
+    project = Contained(engine, SUBNET)
+    try:
+        engine.make_bases()
+        registry.start()
+        _fill(engine, registry, project)
+        yield project, registry
+    finally:
+        registry.stop()
+        engine.end()
+        shutil.rmtree(project.folder)
+
+
+def _fill(engine, registry, project):
+    def push(tag):
+        engine.run("push", tag)
+        engine.run("image", "rm", tag)
+
+    named = []
+    for field, variable in IMAGES.items():
+        tag = f"{registry.name}/{field.removesuffix('_image')}:base"
+        engine.run("tag", engine.env[variable], tag)
+        push(tag)
+        named.append(f'{field} = "{tag}"\n')
+    for version in ("1.0", "1.1", "1.2"):
+        project.behave()
+        for name, base in (("app", "PYTHON_IMAGE"), ("edge", "DEBIAN_IMAGE")):
+            tag, file = (
+                f"{registry.name}/{name}:{version}",
+                project.folder / {"app": "", "edge": "deploy/images/edge"}[name],
+            )
+            given = ("--target", "production", "--build-arg", f"{base}={engine.env[base]}")
+            engine.build(file / "Dockerfile", tag, project.folder, *given)
+            push(tag)
+    registry.stop()
+    project.edit("[containers]\n", f'[containers]\nregistry = "{registry.name}"\n{"".join(named)}')
+    project.edit("[release]\n", '[release]\nversion = "1.0"\n')
+
+
+@pytest.fixture(scope="module")
+def shop(bare, brought, images):
+    """An operator whose project is up, as containers, on a server that has images from its registry alone."""
+    project, registry = images
+    server = Housed(bare)
+    try:
+        server.start_engine()
+        server.start_registry(registry)
+        operator = Operator(server, project.folder)
+        operator.said = operator.run("-H", "second", "up", "--runtime", "containers")
+        yield operator
+        operator.run("-H", "second", "down", "--purge", "--yes", "--backups")
+        assert server.containers() == []
+    finally:
+        server.remove()
+
+
+def serving(operator):
+    """(version, every instance's health) as the server says."""
+    said = json.loads(operator.run("-H", "second", "status", "--json").stdout)
+    return said["release"].partition("-")[0], {row["health"] for row in said["services"]}
+
+
+def test_the_engine_that_answers_needs_nothing(shop):
+    said = shop.run("bootstrap", "second", "--runtime", "containers", "--json")
+    assert json.loads(said.stdout)["changed"] is False and said.stderr == ""
+
+
+def test_up_runs_it_as_containers_there(shop):
+    assert "is up" in shop.said.stdout
+    assert serving(shop) == ("1.0", {"healthy"})
+    assert len(shop.server.containers()) == len(["edge", "postgres", "redis", "app-1", "app-2"])
+
+
+def test_a_version_is_deployed_and_rolled_back_with_no_request_lost(shop):
+    deployed = json.loads(shop.run("-H", "second", "deploy", "1.1", "--json").stdout)
+    assert deployed["measured"]["failed"] == 0 < deployed["measured"]["requests"]
+    assert serving(shop) == ("1.1", {"healthy"})
+    back = json.loads(shop.run("-H", "second", "rollback", "--json").stdout)
+    assert back["measured"]["failed"] == 0 < back["measured"]["requests"]
+    assert serving(shop) == ("1.0", {"healthy"})
+
+
+def test_a_deploy_goes_on_when_the_connection_is_cut(shop):
+    with shop.begin("-H", "second", "deploy", "1.2") as process:
+        for line in process.stderr:
+            if "starting" in line or "healthy" in line:
+                break
+        shop.server.cut()
+        assert "attach" in process.stderr.read()
+        assert process.wait() == 255
+    shop.run("-H", "second", "attach")
+    assert serving(shop) == ("1.2", {"healthy"})
+
+
+def test_what_the_stack_claims_of_its_limits_is_checked_there(shop):
+    shop.run("-H", "second", "verify", "stack.limits")
