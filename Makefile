@@ -101,7 +101,7 @@ COVER := $(BIN)/python -m coverage run --parallel-mode -m pytest --quiet
 # Suites that start whole stacks, the longest first. They wait more than they compute: four at once keep two cores busy.
 SLOW := test-releases test-container-controls test-contained-releases test-contained test-deploy-controls test-restores test-base-backups test-edge \
 	test-faults test-readiness test-stores test-backup-controls test-recovery-controls test-containers test-theirs test-acceptance test-remote \
-	test-remote-containers \
+	test-remote-containers test-development-controls \
 	test-certificates test-platform
 
 .PHONY: test
@@ -233,8 +233,12 @@ test-contained-releases: dev test-packages test-container-packages ## deploys an
 	@$(COVER) tests/containers/test_rolling.py
 
 .PHONY: test-container-controls
-test-container-controls: dev test-packages test-container-packages ## the readiness checks of containers, green in production and development, red for each thing broken
-	@$(COVER) tests/containers/test_container_controls.py tests/containers/test_development_controls.py
+test-container-controls: dev test-packages test-container-packages ## the readiness checks of containers, green in production, red for each thing broken
+	@$(COVER) tests/containers/controls
+
+.PHONY: test-development-controls
+test-development-controls: dev test-packages test-container-packages ## the readiness check of development in containers, likewise
+	@$(COVER) tests/containers/test_development_controls.py
 
 .PHONY: test-container-packages
 test-container-packages:
