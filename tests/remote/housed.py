@@ -9,9 +9,13 @@ from server import NAME, Second
 ROOT = (
     "hostname {name} && mount --bind {root} {root} && cd {root} && "
     "mount -t proc proc proc && mount --rbind /dev dev && mount -t sysfs sysfs sys && "
-    "mount --rbind /sys/fs/cgroup sys/fs/cgroup && mkdir -p before && pivot_root . before && umount -l /before && "
+    "mount --rbind /sys/fs/cgroup sys/fs/cgroup && mkdir -p before && pivot_root . before && "
     'exec chroot / env -i PATH=/usr/sbin:/usr/bin python3 -c "$0"'
 )
+
+
+# What was the root before is let go of by what comes first: the server has no umount.
+LET_GO = "import ctypes; assert not ctypes.CDLL(None).umount2(b'/before', 2); "
 
 
 class Housed(Second):
@@ -19,7 +23,9 @@ class Housed(Second):
 
     def _start(self, init, *options):
         own = ["--mount", "--uts", "--pid", *options, "--fork", "--kill-child"]
-        self.process = subprocess.Popen(["unshare", *own, "sh", "-ec", ROOT.format(name=NAME, root=self.root), init])
+        self.process = subprocess.Popen(
+            ["unshare", *own, "sh", "-ec", ROOT.format(name=NAME, root=self.root), LET_GO + init]
+        )
 
     def start_engine(self):
         self.ssh("setsid dockerd >/var/log/dockerd 2>&1 </dev/null &")
