@@ -2,10 +2,12 @@
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
 import time
+import urllib.error
 from pathlib import Path
 
 import pytest
@@ -180,6 +182,28 @@ def test_a_backup_is_made_and_proven_and_a_deploy_makes_its_own(live):
     assert live.json("status")["release"] == release
     live.run("status")
     assert "nothing to change" in live.run("up"), "it stays with the release gone back to"
+
+
+def test_pages_of_the_release_before_find_their_assets(live):
+    before = script_of(live)
+    source = live.project / "frontend/src/main.ts"
+    source.write_text(source.read_text() + 'console.debug("another release");\n')
+    live.run("deploy", "--no-backup")
+    after = script_of(live)
+    assert before != after
+    for path in (before, after):
+        assert live.header(path, "Cache-Control") == "public, max-age=31536000, immutable", path
+    live.run("rollback")
+    assert script_of(live) == before
+    for path in (before, after):
+        assert live.get(path), path
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        live.get("/assets/none-0a1b.js")
+
+
+def script_of(live):
+    """What the page names, with a hash in its name."""
+    return re.search(r'"(/assets/[^"]+[.]js)"', live.get("/"))[1]
 
 
 def test_a_restore_in_place_takes_back_what_came_later(live):

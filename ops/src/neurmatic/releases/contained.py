@@ -14,7 +14,7 @@ from neurmatic.render.contained import Contained, archive_folders, edge_folders,
 from neurmatic.render.containers import MODULES
 from neurmatic.render.environment import SecretValues
 from neurmatic.render.file import Files
-from neurmatic.render.inside import Inside, places_in
+from neurmatic.render.inside import SITE, Inside, places_in
 from neurmatic.render.places import Places
 from neurmatic.render.stack import Context
 from neurmatic.runtimes.containers.engine import ENGINE_VARIABLES, Engine
@@ -85,9 +85,17 @@ class ContainerWay:
             prepare_state(host, self.started.layout, self.started.user)  # it may be the first thing that is written
             self.images.tag(release, images)
             host.make_folder(folder)
+            self._keep(release, images)
             host.write(folder / MADE_OF, json.dumps(images, indent=1) + "\n")
             host.write(folder / COMPLETE, "")
         return release
+
+    def _keep(self, release: str, images: Mapping[str, str]) -> None:
+        """Have what the edge serves of the site in the release's folder."""
+        for prefix, folder in self.containers.site_kept.items() if SITE in images else ():
+            target = self.started.layout.kept(release) / prefix.strip("/")
+            self.started.host.make_folder(target)
+            self.engine.copy_out(images[SITE], folder, target)
 
     def make(self, release: str) -> None:
         """Whoever knows its name has made it: see `identify`."""
@@ -98,8 +106,8 @@ class ContainerWay:
             self.images.untag(release)
         self.started.host.remove(folder)
 
-    def render(self, release: str, secrets: SecretValues, before: str) -> dict[str, Files]:  # noqa: ARG002  the site's files are in its own image
-        return render_contained(self._among(), self._given(release, secrets))
+    def render(self, release: str, secrets: SecretValues, before: str) -> dict[str, Files]:
+        return render_contained(self._among(), self._given(release, secrets, before))
 
     def versions(self) -> dict[str, str]:
         """A server's version is its image's."""
@@ -143,10 +151,10 @@ class ContainerWay:
         stack = self.started.stack
         return Inside(stack, self.containers, self.places, stack.edge.listen, {})
 
-    def _given(self, release: str, secrets: SecretValues) -> Contained:
+    def _given(self, release: str, secrets: SecretValues, before: str = "") -> Contained:
         one = self.started
         engine = {name: os.environ[name] for name in ENGINE_VARIABLES if name in os.environ}
-        context = Context(one.layout, release, self.programs, secrets, one.user, MODULES, one.tool, engine=engine)
+        context = Context(one.layout, release, self.programs, secrets, one.user, MODULES, one.tool, before, engine)
         images = self.images.of_release(release) | self.images.of_servers(fresh=self.fresh)
         self.fresh = False  # once is enough
         return Contained(context, self.engine.project, one.host.account(one.user), images)

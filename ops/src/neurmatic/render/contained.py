@@ -73,7 +73,9 @@ def _render_instance(among: Inside, one: Instance, given: Contained) -> Files:
     elif one.kind == "edge":
         heard = stack.replace(edge=stack.edge.replace(listen=EVERYBODY))
         files = _document(one.name, _edge(among, given), among, given, of="edge")
-        config = render_nginx(heard, layout, context.release, MODULES, among.places) | {START: _start(given)}
+        kept, before = tuple(among.containers.site_kept), context.before
+        config = render_nginx(heard, layout, context.release, MODULES, among.places, before=before, kept=kept)
+        config |= {START: _start(given)}
     elif one.kind == "postgres" and stack.postgres:
         files = _document(one.name, _postgres(among, given), among, given, of="postgres")
         config = render_postgres(stack.postgres, stack.backup, layout, among.places)
@@ -128,7 +130,7 @@ def _edge(among: Inside, given: Contained) -> Node:
         "volumes": [
             mount(layout.run, writable=True),
             *(mount(layout.config / name) for name in ("nginx", "guard", "edge")),
-            *map(mount, (layout.tls, layout.maintenance, layout.challenges)),
+            *map(mount, (layout.tls, layout.maintenance, layout.challenges, layout.releases)),
         ],
         "healthcheck": health(["CMD", "bash", "/usr/local/bin/health", str(edge.control_port), "/generation"], 30),
     }
@@ -136,7 +138,7 @@ def _edge(among: Inside, given: Contained) -> Node:
 
 def edge_folders(layout: Layout) -> list[Path]:
     """What the edge's container mounts, to be made before: the engine would make it, as root's."""
-    return [layout.run, layout.tls, layout.maintenance, layout.challenges]
+    return [layout.run, layout.tls, layout.maintenance, layout.challenges, layout.releases]
 
 
 def _postgres(among: Inside, given: Contained) -> Node:

@@ -31,7 +31,14 @@ class Upstream(NamedTuple):
 
 
 def render_nginx(  # noqa: PLR0913  the edge stands between all of these
-    stack: Stack, layout: Layout, release: str, modules: Sequence[str], places: Places = LOOPBACK, *, before: str = ""
+    stack: Stack,
+    layout: Layout,
+    release: str,
+    modules: Sequence[str],
+    places: Places = LOOPBACK,
+    *,
+    before: str = "",
+    kept: Sequence[str] = (),
 ) -> Files:
     """The edge's configuration for this release of the stack.
 
@@ -42,9 +49,12 @@ def render_nginx(  # noqa: PLR0913  the edge stands between all of these
         modules: full paths of nginx's own.
         places: where the instances are.
         before: the release whose pages may still be open; its folder need not be there.
+        kept: URL prefixes of a site that is a service, whose files lie in the releases' folders, too.
     """
     environment = _environment(stack)
     root = layout.workdir(release, has_files=bool(stack.release.files))
+    immutable = [stack.site.immutable] if stack.site else list(kept)
+    has_before = bool(before and (stack.release.files if stack.site else kept))
     edge = stack.edge
     values: dict[str, Any] = {
         "stack": stack,
@@ -70,9 +80,10 @@ def render_nginx(  # noqa: PLR0913  the edge stands between all of these
         "switch": layout.switch,
         "closed": CLOSED,
         "mime_types": "/etc/nginx/mime.types",
-        "site_root": root / stack.site.root if stack.site else None,
-        "site_before": layout.release(before) / stack.site.root
-        if stack.site and stack.release.files and before
+        "immutable": immutable,
+        "site_root": root / stack.site.root if stack.site else layout.kept(release),
+        "site_before": (layout.release(before) / stack.site.root if stack.site else layout.kept(before))
+        if has_before
         else None,
         "static": {prefix: root / folder for prefix, folder in edge.static.items()},
         "cors_origins": dict.fromkeys((stack.url, *edge.cors.origins)),

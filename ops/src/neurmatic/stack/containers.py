@@ -26,6 +26,10 @@ def _network(subnet: str) -> str:
     return subnet
 
 
+Prefix = Annotated[str, Field(pattern=r"^/(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)+$")]
+Folder = Annotated[str, Field(pattern=r"^/[^\s:]*$")]
+
+
 class Image(Section):
     """One image of the application: where it is built from, and which services run it."""
 
@@ -66,6 +70,11 @@ class Containers(Section):
     redis_image: str = Field(default="redis:7-bookworm", description="Redis; REDIS_IMAGE overrides it.")
     site_port: Port = Field(default=8080, description="Where the image of `site` serves it.")
     site_health: UrlPath = Field(default="/health", description="Where it says that it does.")
+    site_kept: dict[Prefix, Folder] = Field(
+        default_factory=dict,
+        description="URL prefixes of the site whose files have a hash in their name, and the folder of its image where each "
+        "lies: the edge serves them itself, so that pages of the release before find theirs after a deploy.",
+    )
     subnet: Annotated[str, AfterValidator(_network)] = Field(
         default="172.31.192.0/20",
         description="Private network of the stack's own; nothing outside reaches it. Each stack of a host needs another.",

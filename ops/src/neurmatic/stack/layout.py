@@ -220,6 +220,10 @@ class Layout:
     def release(self, release: str) -> Path:
         return self.releases / release
 
+    def kept(self, release: str) -> Path:
+        """What the edge serves of the files in the image of a release's site; their paths are those of their URLs."""
+        return self.release(release) / "site"
+
     def workdir(self, release: str, *, has_files: bool) -> Path:
         """Where services run: the release's folder, or the project when the stack makes no releases of files."""
         return self.release(release) if has_files else self.project

@@ -193,6 +193,18 @@ class Engine:
         finally:
             self.docker("rm", one)
 
+    def copy_out(self, image: str, folder: str, target: Path) -> None:
+        """Copy what a folder of an image holds into one of the host.
+
+        Raises:
+            CommandError: the image has no such folder.
+        """
+        one = self.docker("create", image, "none").out.strip()
+        try:
+            self.docker("cp", f"{one}:{folder}/.", str(target))
+        finally:
+            self.docker("rm", one)
+
     def saved(self, images: list[str]) -> AbstractContextManager[tarfile.TarFile]:
         """Images as the engine would hand them on: every layer, every setting, and manifest.json which says whose they are."""
         return self._archive("save", *images)
