@@ -302,7 +302,7 @@ bench: dev bench-packages build/bench-venv/.installed bench/peers/node_modules/.
 
 .PHONY: bench-backups
 bench-backups: dev ## measure backups and restores, side by side with the usual script and the engines bare; about half an hour
-	@$(BIN)/python bench/backups.py --write
+	@$(BIN)/python bench/backups.py --write $(BENCH)
 
 .PHONY: bench-deploys
 bench-deploys: dev build ## measure deploys, rollbacks, scaling and faults under load, in both runtimes; about half an hour, of one round (BENCH="--rounds 1") twelve minutes
