@@ -25,7 +25,8 @@ def bring_engine(host: Host, there: Connection, architecture: str) -> bool:
         NeurmaticError: a step failed, or the plugins can be had neither from the server's Debian nor from this machine.
     """
     missing = [name for name in PLUGINS if not there.run(["docker", name, "version"]).ok]
-    if not missing and there.run(["dockerd", "--version"]).ok:
+    programs = [one.partition(":")[0] for one in PACKAGES]
+    if not missing and all(there.run([one, "--version"]).ok for one in programs):
         return False
     carry_out(there, "install-packages", *PACKAGES)
     if missing and there.run(["sh", "-c", HAS_NEWER]).ok:

@@ -73,7 +73,7 @@ def _render_instance(among: Inside, one: Instance, given: Contained) -> Files:
     elif one.kind == "edge":
         heard = stack.replace(edge=stack.edge.replace(listen=EVERYBODY))
         files = _document(one.name, _edge(among, given), among, given, of="edge")
-        kept, before = tuple(among.containers.site_kept), context.before
+        kept, before = (tuple(among.containers.site_kept) if SITE in stack.services else ()), context.before
         config = render_nginx(heard, layout, context.release, MODULES, among.places, before=before, kept=kept)
         config |= {START: _start(given)}
     elif one.kind == "postgres" and stack.postgres:
