@@ -89,7 +89,11 @@ class Engine:
         Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
         self._add_bridge()
         command = ["dockerd", "--data-root", CACHE / "engine", "--exec-root", self.folder / "run"]
-        command += ["--pidfile", self.folder / "pid", "--host", self.env["DOCKER_HOST"], "--bridge", self.bridge]
+        # What was built stays: a layer that is forgotten and built again makes another image of the same files.
+        config = self.folder / "daemon.json"
+        config.write_text(json.dumps({"builder": {"gc": {"enabled": False}}}))
+        command += ["--config-file", config, "--pidfile", self.folder / "pid"]
+        command += ["--host", self.env["DOCKER_HOST"], "--bridge", self.bridge]
         deadline = time.monotonic() + 120
         daemon = None
         with (self.folder / "log").open("w") as log:
