@@ -318,7 +318,8 @@ def as_markdown(results):
             name = way.replace("|", "\\|")  # a bar ends a cell
             times = median(a / b for a, b in zip(script.seconds, cell.seconds, strict=True))
             spread = f"{median(cell.seconds):.1f} s ({min(cell.seconds):.1f}-{max(cell.seconds):.1f})"
-            stored = f"{median(cell.stored) / 1e6:.0f} MB" if title == "Backup" else ""
+            # Of the first round: later ones write over what is there, or clear away what is too old.
+            stored = f"{cell.stored[0] / 1e6:.0f} MB" if title == "Backup" else ""
             extra = f"{median(cell.extra) / 1e6:.0f} MB" if title == "Backup" else ""
             lines.append(f"| {name} | {spread} | {times:.1f}x | {median(cell.cpu):.1f} s | {stored} | {extra} |")
     return "\n".join(lines) + "\n"
