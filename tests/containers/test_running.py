@@ -201,6 +201,20 @@ def test_pages_of_the_release_before_find_their_assets(live):
         live.get("/assets/none-0a1b.js")
 
 
+def test_a_folder_that_the_sites_image_lacks_is_told_and_nothing_changes(live):
+    changed = live.project / "neurmatic.toml", live.project / "frontend/src/main.ts"
+    texts = {file: file.read_text() for file in changed}
+    release = live.json("status")["release"]
+    changed[0].write_text(texts[changed[0]].replace('"/site/assets"', '"/site/none"'))
+    changed[1].write_text(texts[changed[1]] + 'console.debug("a third");\n')
+    said = live.run("deploy", "--no-backup", code=2)
+    assert "containers.site_kept: /site/none can't be had" in said
+    for file, text in texts.items():
+        file.write_text(text)
+    assert live.json("status")["release"] == release
+    live.run("health")
+
+
 def script_of(live):
     """What the page names, with a hash in its name."""
     return re.search(r'"(/assets/[^"]+[.]js)"', live.get("/"))[1]

@@ -91,11 +91,21 @@ class ContainerWay:
         return release
 
     def _keep(self, release: str, images: Mapping[str, str]) -> None:
-        """Have what the edge serves of the site in the release's folder."""
+        """Have what the edge serves of the site in the release's folder.
+
+        Raises:
+            ConfigurationError: the image has no such folder.
+        """
         for prefix, folder in self.containers.site_kept.items() if SITE in images else ():
             target = self.started.layout.kept(release) / prefix.strip("/")
             self.started.host.make_folder(target)
-            self.engine.copy_out(images[SITE], folder, target)
+            try:
+                self.engine.copy_out(images[SITE], folder, target)
+            except CommandError as error:
+                raise ConfigurationError(
+                    f"containers.site_kept: {folder} can't be had from the site's image: {error}",
+                    "name the folder that the image has; nothing was changed",
+                ) from error
 
     def make(self, release: str) -> None:
         """Whoever knows its name has made it: see `identify`."""
