@@ -1,16 +1,12 @@
 import pytest
-from containers.engine import Engine
+from containers.engine import started_engine
 from containers.platform import Platform
 
 
 @pytest.fixture(scope="session")
 def engine():
-    one = Engine()
-    try:
-        one.make_bases()
+    with started_engine() as one:
         yield one
-    finally:
-        one.end()
 
 
 @pytest.fixture(scope="session")

@@ -188,6 +188,17 @@ class Engine:
 
 
 @contextlib.contextmanager
+def started_engine():
+    """It, with the images that others are built from."""
+    one = Engine()
+    try:
+        one.make_bases()
+        yield one
+    finally:
+        one.end()
+
+
+@contextlib.contextmanager
 def _alone():
     """No other suite starts, fills or ends the engine meanwhile."""
     with (CACHE / "lock").open("w") as file:

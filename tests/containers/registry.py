@@ -31,6 +31,11 @@ class Registry:
             assert self.process.poll() is None and time.monotonic() < deadline
             time.sleep(0.1)
 
+    def take(self, engine, tag):
+        """Have an image of this name; the engine has it no more."""
+        engine.run("push", tag)
+        engine.run("image", "rm", tag)
+
     def _answers(self):
         with socket.socket() as one:
             return one.connect_ex(("127.0.0.1", self.port)) == 0

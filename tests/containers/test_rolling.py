@@ -162,8 +162,7 @@ def pushed(stack, registry, version):
     tag = f"{registry.name}/app:{version}"
     base = f"PYTHON_IMAGE={engine.env['PYTHON_IMAGE']}"
     engine.build(stack.folder / "Dockerfile", tag, stack.folder, "--target", "production", "--build-arg", base)
-    engine.run("push", tag)
-    engine.run("image", "rm", tag)
+    registry.take(engine, tag)
     (stack.folder / "behaviour.json").write_text(before)
     return greeting
 

@@ -11,6 +11,7 @@ import urllib.error
 from pathlib import Path
 
 import pytest
+from containers.controls.sabotage import edited
 from containers.live import Live
 from containers.looked_at import container_problems, told_secrets
 from small_stack import Load
@@ -202,15 +203,14 @@ def test_pages_of_the_release_before_find_their_assets(live):
 
 
 def test_a_folder_that_the_sites_image_lacks_is_told_and_nothing_changes(live):
-    changed = live.project / "neurmatic.toml", live.project / "frontend/src/main.ts"
-    texts = {file: file.read_text() for file in changed}
-    release = live.json("status")["release"]
-    changed[0].write_text(texts[changed[0]].replace('"/site/assets"', '"/site/none"'))
-    changed[1].write_text(texts[changed[1]] + 'console.debug("a third");\n')
-    said = live.run("deploy", "--no-backup", code=2)
+    release, source = live.json("status")["release"], live.project / "frontend/src/main.ts"
+    text = source.read_text()
+    with (
+        edited(live.project / "neurmatic.toml", '"/site/assets"', '"/site/none"'),
+        edited(source, text, text + 'console.debug("a third");\n'),
+    ):
+        said = live.run("deploy", "--no-backup", code=2)
     assert "containers.site_kept: /site/none can't be had" in said
-    for file, text in texts.items():
-        file.write_text(text)
     assert live.json("status")["release"] == release
     live.run("health")
 

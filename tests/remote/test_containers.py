@@ -5,27 +5,22 @@ import shutil
 
 import pytest
 from containers.contained import Contained
-from containers.engine import Engine
+from containers.engine import started_engine
 from containers.registry import Registry
 from housed import Housed
 from server import Operator
 
 SUBNET = "10.214.0.0/20"
-IMAGES = {"postgres_image": "POSTGRES_IMAGE", "redis_image": "REDIS_IMAGE"}
-
-
+SERVERS = {"postgres": "POSTGRES_IMAGE", "redis": "REDIS_IMAGE"}
+BUILT = {"app": ("Dockerfile", "PYTHON_IMAGE"), "edge": ("deploy/images/edge/Dockerfile", "DEBIAN_IMAGE")}
 BOOTSTRAP = ("bootstrap", "server", "--runtime", "containers")
 
 
 @pytest.fixture(scope="module")
 def engine():
     """This machine's, whose client has what Debian 12 lacks."""
-    one = Engine()
-    try:
-        one.make_bases()
+    with started_engine() as one:
         yield one
-    finally:
-        one.end()
 
 
 @pytest.fixture(scope="module")
@@ -71,26 +66,20 @@ def images(engine, tmp_path_factory):
 
 
 def _fill(engine, registry, project):
-    def push(tag):
-        engine.run("push", tag)
-        engine.run("image", "rm", tag)
-
     named = []
-    for field, variable in IMAGES.items():
-        tag = f"{registry.name}/{field.removesuffix('_image')}:base"
+    for name, variable in SERVERS.items():
+        tag = f"{registry.name}/{name}:base"
         engine.run("tag", engine.env[variable], tag)
-        push(tag)
-        named.append(f'{field} = "{tag}"\n')
+        registry.take(engine, tag)
+        named.append(f'{name}_image = "{tag}"\n')
     for version in ("1.0", "1.1", "1.2"):
         project.behave()
-        for name, base in (("app", "PYTHON_IMAGE"), ("edge", "DEBIAN_IMAGE")):
-            tag, file = (
-                f"{registry.name}/{name}:{version}",
-                project.folder / {"app": "", "edge": "deploy/images/edge"}[name],
+        for name, (dockerfile, base) in BUILT.items():
+            tag, given = f"{registry.name}/{name}:{version}", f"{base}={engine.env[base]}"
+            engine.build(
+                project.folder / dockerfile, tag, project.folder, "--target", "production", "--build-arg", given
             )
-            given = ("--target", "production", "--build-arg", f"{base}={engine.env[base]}")
-            engine.build(file / "Dockerfile", tag, project.folder, *given)
-            push(tag)
+            registry.take(engine, tag)
     registry.stop()
     project.edit("[containers]\n", f'[containers]\nregistry = "{registry.name}"\n{"".join(named)}')
     project.edit("[release]\n", '[release]\nversion = "1.0"\n')
