@@ -45,21 +45,26 @@ def bootstrap(host: Host, destination: str, say: Callable[[str], None], *, acme:
     with connected(destination) as there:
         _check(there)
         _packages(there, acme=acme)
-        machine = _machine(there)
-        changed = containers and bring_engine(host, there, machine.architecture)
-        if containers and not start_engine(there):
-            say(f"! the container engine doesn't answer at {destination} yet: start it there before the stack")
-        if _is_current(there):
-            return changed
-        with tempfile.TemporaryDirectory(prefix="neurmatic-") as place:
-            folder = Path(place)
-            say(f"gathering the tool {__version__} for Python {machine.python} on {machine.architecture}")
-            gather(host, machine, folder)
-            megabytes = host.folder_bytes(folder) / 1e6
-            say(f"sending it to {destination}: {megabytes:.0f} MB")
-            carry_out(there, "install-tool", FOLDER + build_digest(), write=lambda target: _pack(folder, target))
-        hello(there, Path("/"), ())
-        return True
+        changed = not _is_current(there)
+        if changed:
+            _bring_tool(host, there, say)
+        if containers:
+            changed = bring_engine(host, there) or changed
+            if not start_engine(there):
+                say(f"! the container engine doesn't answer at {destination} yet: start it there before the stack")
+        return changed
+
+
+def _bring_tool(host: Host, there: Connection, say: Callable[[str], None]) -> None:
+    machine = _machine(there)
+    with tempfile.TemporaryDirectory(prefix="neurmatic-") as place:
+        folder = Path(place)
+        say(f"gathering the tool {__version__} for Python {machine.python} on {machine.architecture}")
+        gather(host, machine, folder)
+        megabytes = host.folder_bytes(folder) / 1e6
+        say(f"sending it to {there.destination}: {megabytes:.0f} MB")
+        carry_out(there, "install-tool", FOLDER + build_digest(), write=lambda target: _pack(folder, target))
+    hello(there, Path("/"), ())
 
 
 def _check(there: Connection) -> None:

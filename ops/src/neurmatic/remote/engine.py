@@ -18,7 +18,7 @@ BESIDE = "/usr/libexec/docker/cli-plugins/docker-"
 HAS_NEWER = "apt-cache show docker-buildx >/dev/null 2>&1"
 
 
-def bring_engine(host: Host, there: Connection, architecture: str) -> bool:
+def bring_engine(host: Host, there: Connection) -> bool:
     """Install what is missing of it; False where nothing was.
 
     Raises:
@@ -32,7 +32,7 @@ def bring_engine(host: Host, there: Connection, architecture: str) -> bool:
     if missing and there.run(["sh", "-c", HAS_NEWER]).ok:
         carry_out(there, "install-packages", *(f"{BESIDE}{name}:docker-{name}" for name in missing))
     elif missing:
-        _send(host, there, architecture, missing)
+        _send(host, there, missing)
     return True
 
 
@@ -42,7 +42,7 @@ def start_engine(there: Connection) -> bool:
     return there.run(["docker", "info"]).ok
 
 
-def _send(host: Host, there: Connection, architecture: str, missing: list[str]) -> None:
+def _send(host: Host, there: Connection, missing: list[str]) -> None:
     """This machine's own plugins: single programs that stand on nothing."""
     said = (
         host.run(["docker", "info", "--format", "{{json .ClientInfo.Plugins}}"], check=False)
@@ -51,6 +51,7 @@ def _send(host: Host, there: Connection, architecture: str, missing: list[str]) 
     )
     plugins: list[dict[str, Any]] = json.loads(said.out or "[]") if said and said.ok else []
     here = {one["Name"]: Path(one["Path"]) for one in plugins}
+    architecture = there.run(["uname", "-m"]).out.strip()
     if platform.machine() != architecture or set(missing) - set(here):
         raise NeurmaticError(
             f"{there.destination}: its Debian has no {' and no '.join(missing)} for the engine, and this machine none to send",
