@@ -1,7 +1,7 @@
 """nginx's configuration: TLS, limits, cache, the site's files, and the way to the services."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from importlib.resources import files
 from typing import Any, NamedTuple
@@ -51,10 +51,7 @@ def render_nginx(  # noqa: PLR0913  the edge stands between all of these
         before: the release whose pages may still be open; its folder need not be there.
         kept: URL prefixes of a site that is a service, whose files lie in the releases' folders, too.
     """
-    environment = _environment(stack)
     root = layout.workdir(release, has_files=bool(stack.release.files))
-    immutable = [stack.site.immutable] if stack.site else list(kept)
-    has_before = bool(before and (stack.release.files if stack.site else kept))
     edge = stack.edge
     values: dict[str, Any] = {
         "stack": stack,
@@ -80,11 +77,7 @@ def render_nginx(  # noqa: PLR0913  the edge stands between all of these
         "switch": layout.switch,
         "closed": CLOSED,
         "mime_types": "/etc/nginx/mime.types",
-        "immutable": immutable,
-        "site_root": root / stack.site.root if stack.site else layout.kept(release),
-        "site_before": (layout.release(before) / stack.site.root if stack.site else layout.kept(before))
-        if has_before
-        else None,
+        **_site(stack, layout, release, before, kept),
         "static": {prefix: root / folder for prefix, folder in edge.static.items()},
         "cors_origins": dict.fromkeys((stack.url, *edge.cors.origins)),
         "headers": [(name, value) for name, value in edge.headers.items() if name != "Strict-Transport-Security"],
@@ -95,11 +88,32 @@ def render_nginx(  # noqa: PLR0913  the edge stands between all of these
         "services": _services(stack),
         "page_services": [name for name, one in stack.routed().items() if "/" in one.routes],
     }
+    return _filled(_environment(stack), values)
+
+
+def _filled(environment: jinja2.Environment, values: Mapping[str, Any]) -> Files:
+    """Every file, and in nginx.conf a digest of all of them."""
     main, common = (environment.get_template(f"{name}.j2") for name in ("nginx.conf", "common.conf"))
     texts = {"common.conf": common.render(values)} | {f"lua/{name}.lua": _lua(name) for name in LUA}
     content = main.render(values, generation="") + "".join(texts.values())
     texts["nginx.conf"] = main.render(values, generation=sha256(content.encode()).hexdigest()[:12])
     return {f"{FOLDER}/{name}": File(text) for name, text in texts.items()}
+
+
+def _site(stack: Stack, layout: Layout, release: str, before: str, kept: Sequence[str]) -> dict[str, Any]:
+    """Where the site's files lie, those of the release before among them, and which prefixes have hashes in their names."""
+    site, has_files = stack.site, bool(stack.release.files)
+    if site is None:
+        return {
+            "immutable": kept,
+            "site_root": layout.kept(release),
+            "site_before": layout.kept(before) if before and kept else None,
+        }
+    return {
+        "immutable": (site.immutable,),
+        "site_root": layout.workdir(release, has_files=has_files) / site.root,
+        "site_before": layout.release(before) / site.root if before and has_files else None,
+    }
 
 
 def generation(config: str) -> str:

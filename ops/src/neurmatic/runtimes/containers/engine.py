@@ -186,12 +186,8 @@ class Engine:
     @contextmanager
     def files(self, image: str) -> Iterator[tarfile.TarFile]:
         """Every file of an image, in a row; nothing of the image is executed."""
-        one = self.docker("create", image, "none").out.strip()
-        try:
-            with self._archive("export", one) as archive:
-                yield archive
-        finally:
-            self.docker("rm", one)
+        with self._created(image) as one, self._archive("export", one) as archive:
+            yield archive
 
     def copy_out(self, image: str, folder: str, target: Path) -> None:
         """Copy what a folder of an image holds into one of the host.
@@ -199,9 +195,15 @@ class Engine:
         Raises:
             CommandError: the image has no such folder.
         """
+        with self._created(image) as one:
+            self.docker("cp", f"{one}:{folder}/.", str(target))
+
+    @contextmanager
+    def _created(self, image: str) -> Iterator[str]:
+        """A container of an image, never started, to look into."""
         one = self.docker("create", image, "none").out.strip()
         try:
-            self.docker("cp", f"{one}:{folder}/.", str(target))
+            yield one
         finally:
             self.docker("rm", one)
 
