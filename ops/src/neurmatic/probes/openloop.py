@@ -133,7 +133,8 @@ class OpenLoop:
         except asyncio.CancelledError:
             self._lose(draft, Lost.ABANDONED, "the load was broken off")
         except TimeoutError:
-            self._lose(draft, Lost.TIMED_OUT, f"no whole answer within {self.load.timeout:g} s")
+            what = "connection" if draft.sent is None else "whole answer"
+            self._lose(draft, Lost.TIMED_OUT, f"no {what} within {self.load.timeout:g} s")
         except (OSError, RemoteProtocolError) as error:
             self._lose(draft, *explain(error, connected=draft.sent is not None))
         else:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from types import TracebackType
 from typing import Any, Self
 
-from neurmatic.probes.ledger import Ledger, summarize
+from neurmatic.probes.ledger import Ledger, Summary, summarize
 from neurmatic.probes.load import Background, Load, Progress
 from neurmatic.releases import members
 from neurmatic.stack.layout import Layout
@@ -134,12 +134,14 @@ class Measurement:
             failed=sum(one.due - one.good for one in summaries),
             longest_gap_ms=max((one.longest_gap_ms for one in summaries), default=0.0),
             p99_ms=max((ms for one in summaries if (ms := one.latency_ms["p99"]) is not None), default=None),
-            words=", ".join(dict.fromkeys(word for one in ledgers for word in _words(one))),
+            words="; ".join(_words(*one) for one in zip(self._loads, ledgers, summaries, strict=True) if not one[2].ok),
         )
 
 
-def _words(ledger: Ledger) -> Iterator[str]:
-    return (str(entry) for entry in ledger.failed[:3])
+def _words(load: Background, ledger: Ledger, seen: Summary) -> str:
+    """Which URL failed, how often, and how the first ones did."""
+    first = ", ".join(str(entry) for entry in ledger.failed[:3])
+    return f"{load.load.url}: {seen.due - seen.good} of {seen.due}, longest gap {seen.longest_gap_ms:.0f} ms, {first}"
 
 
 class Phases:
