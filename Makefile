@@ -98,11 +98,11 @@ $(VENV)/.dev: $(VENV)/.tool requirements/dev.txt backend/pyproject.toml
 PYTEST := $(BIN)/python -m pytest --quiet
 COVER := $(BIN)/python -m coverage run --parallel-mode -m pytest --quiet
 
-# Suites that start whole stacks, the longest first. They wait more than they compute: four at once keep two cores busy.
-SLOW := test-releases test-container-controls test-contained-releases test-contained test-deploy-controls test-restores test-base-backups test-edge \
-	test-faults test-readiness test-stores test-backup-controls test-recovery-controls test-containers test-theirs test-acceptance test-remote \
-	test-remote-containers test-development-controls \
-	test-certificates test-platform
+# Suites that start whole stacks. They wait more than they compute: four at once keep two cores busy. Those with containers compute most,
+# and are spread among the others.
+SLOW := test-container-controls test-releases test-restores test-contained-releases test-base-backups test-deploy-controls test-contained \
+	test-edge test-readiness test-backup-controls test-containers test-faults test-stores test-development-controls test-recovery-controls \
+	test-theirs test-acceptance test-remote-containers test-remote test-certificates test-platform
 
 .PHONY: test
 test: dev test-packages ## everything: lint, types, units, frontend, acceptance, readiness, platform, backups, browser

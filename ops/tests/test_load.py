@@ -1,6 +1,8 @@
 """The load tool's account: each due request has its entry, whatever the server does."""
 
+import os
 import time
+from pathlib import Path
 
 import pytest
 from loadable import OK, accounted, always, certificate, close_on_the_second, once, silent
@@ -148,6 +150,15 @@ def test_in_the_background_until_the_block_ends(serve):
             time.sleep(0.01)
     assert load.ledger.stopped and accounted(load.ledger).ok
     assert server.requests == len(load.ledger.entries) >= 20
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may take more than its share of a processor")
+def test_the_load_comes_first_on_a_busy_machine_and_nothing_else_does(serve):
+    with Background(Load(serve(always(OK)).url, rate=50, seconds=60)):
+        tasks = [int(task.name) for task in Path("/proc/self/task").iterdir()]
+        favoured = [task for task in tasks if os.getpriority(os.PRIO_PROCESS, task) < 0]
+        assert len(favoured) == 1
+        assert os.getpriority(os.PRIO_PROCESS, 0) == 0
 
 
 def test_a_load_that_is_broken_off_accounts_for_what_was_in_flight(serve):

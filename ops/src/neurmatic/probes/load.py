@@ -17,7 +17,7 @@ from concurrent.futures import Future, wait
 from types import TracebackType
 from typing import Self
 
-from neurmatic.probes.clock import precise_loop
+from neurmatic.probes.clock import favour_this_thread, precise_loop
 from neurmatic.probes.ledger import Ledger
 from neurmatic.probes.openloop import OpenLoop, Progress
 from neurmatic.probes.target import Load, aim
@@ -40,7 +40,7 @@ class Background:
     """A load in a thread of its own, from `with` to the end of its block, or of its time when that is shorter.
 
     The first request is due when the block begins. Leaving the block stops the load and waits for what is in flight. Work in this
-    process's other threads can hold the load up (see `Summary.client_delay_ms`); work in other processes doesn't.
+    process's other threads can hold the load up (see `Summary.client_delay_ms`); work in other processes hardly does.
     """
 
     def __init__(self, load: Load) -> None:
@@ -104,6 +104,7 @@ class Background:
         return self.ledger
 
     def _work(self) -> None:
+        favour_this_thread()
         with asyncio.Runner(loop_factory=precise_loop) as runner:
             self._loop = runner.get_loop()
             try:
