@@ -12,7 +12,8 @@ is counted exactly once: answered (by class of status) or lost:
 A request whose idle connection the server had just closed is sent again on a new one, as every client does, and counted as retried.
 
 Latencies are those of requests answered or timed out. When "client late by" is high, this machine was too busy to measure: the figures
-say more of it than of the server. Ctrl-C or SIGTERM ends the run and shows what was counted up to then.
+say more of it than of the server. As root the load comes before other work here. Ctrl-C or SIGTERM ends the run and shows what was
+counted up to then.
 
 Inside a project, https trusts the stack's own authority; elsewhere the system's. Without --anywhere only loopback and private addresses
 are asked: load is for machines of your own.
