@@ -99,10 +99,10 @@ PYTEST := $(BIN)/python -m pytest --quiet
 COVER := $(BIN)/python -m coverage run --parallel-mode -m pytest --quiet
 
 # Suites that start whole stacks. They wait more than they compute: four at once keep two cores busy. Those with containers compute most,
-# and are spread among the others.
-SLOW := test-container-controls test-releases test-restores test-contained-releases test-base-backups test-deploy-controls test-contained \
+# and are spread among the others; the longest come early.
+SLOW := test-container-controls test-releases test-acceptance test-restores test-contained-releases test-base-backups test-deploy-controls test-contained \
 	test-edge test-readiness test-backup-controls test-containers test-faults test-stores test-development-controls test-recovery-controls \
-	test-theirs test-acceptance test-remote-containers test-remote test-certificates test-platform
+	test-theirs test-remote-containers test-remote test-certificates test-platform
 
 .PHONY: test
 test: dev test-packages ## everything: lint, types, units, frontend, acceptance, readiness, platform, backups, browser
