@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from neurmatic.probes.clock import favour_this_thread, precise_loop
-from neurmatic.probes.ledger import Ledger
+from neurmatic.probes.ledger import Entry, Ledger
 from neurmatic.probes.openloop import OpenLoop, Progress
 from neurmatic.probes.target import Load, aim
 
@@ -77,8 +77,8 @@ class Background:
         """How long it has been since it began."""
         return self._open_loop.seconds
 
-    def failed_since(self, seconds: float) -> int:
-        """How many of the requests that were due since then, in seconds since it began, have failed so far."""
+    def failed_since(self, seconds: float) -> list[Entry]:
+        """Those requests that were due since then, in seconds since it began, and have failed so far."""
         return self._open_loop.failed_since(seconds)
 
     def wait(self, seconds: float | None = None) -> bool:

@@ -89,10 +89,10 @@ class OpenLoop:
         """How long it has been since it began."""
         return self._now()
 
-    def failed_since(self, seconds: float) -> int:
-        """How many of the requests that were due since then have failed so far."""
-        rows = [row for row in tuple(self._rows) if row[0] >= seconds]
-        return sum(not Entry(*row).is_good(self.load.expect) for row in rows)
+    def failed_since(self, seconds: float) -> list[Entry]:
+        """Those requests that were due since then and have failed so far."""
+        entries = [Entry(*row) for row in tuple(self._rows) if row[0] >= seconds]
+        return [one for one in entries if not one.is_good(self.load.expect)]
 
     def _abandon(self) -> None:
         for task in self._flying:

@@ -111,14 +111,14 @@ class Measurement:
         seconds = tuple(one.seconds for one in self._loads)
         return Moment(seconds, {one.load.url: replace(one.progress) for one in self._loads})
 
-    def failed_since(self, moment: Moment) -> int:
-        """Requests that have failed since then, as far as it may be the new release's doing.
+    def failed_since(self, moment: Moment) -> list[str]:
+        """What became of each request that has failed since then, as far as it may be the new release's doing.
 
         Where some had failed before, only those that were due since count: in flight were more of the same.
         """
         both = zip(self._loads, moment.seconds, strict=True)
         judged = [(one, then if moment.failed else 0.0) for one, then in both if moment.can_judge(one.load.url)]
-        return sum(one.failed_since(then) for one, then in judged)
+        return [f"{one.load.url}, {entry}" for one, then in judged for entry in one.failed_since(then)]
 
     def settle(self) -> None:
         """Wait for what is in flight now, TIMEOUT at most: a server that answers nothing shows only then."""

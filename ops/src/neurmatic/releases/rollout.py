@@ -263,9 +263,11 @@ class Rollout:
                     load.settle()
                 for one in self.coming:
                     self._see_well(one)
-                if (failed := load.failed_since(switched)) > self.settings.max_failed:
-                    words = f"{failed} request{'s' * (failed != 1)} failed"
-                    raise NeurmaticError(f"{words} after the switch to {self.new.release}", NEXT)
+                if len(failed := load.failed_since(switched)) > self.settings.max_failed:
+                    words = (
+                        f"{len(failed)} request{'s' * (len(failed) != 1)} failed after the switch to {self.new.release}"
+                    )
+                    raise NeurmaticError(f"{words}: {'; '.join(failed[:3])}", NEXT)
                 time.sleep(0 if is_last else WATCH_PAUSE)
 
     def _see_well(self, one: Instance) -> None:
