@@ -40,7 +40,8 @@ class Background:
     """A load in a thread of its own, from `with` to the end of its block, or of its time when that is shorter.
 
     The first request is due when the block begins. Leaving the block stops the load and waits for what is in flight. Work in this
-    process's other threads can hold the load up (see `Summary.client_delay_ms`); work in other processes hardly does.
+    process's other threads can hold the load up (see `Summary.client_delay_ms`), and so can that in other processes where this thread
+    may not come first.
     """
 
     def __init__(self, load: Load) -> None:

@@ -264,10 +264,9 @@ class Rollout:
                 for one in self.coming:
                     self._see_well(one)
                 if len(failed := load.failed_since(switched)) > self.settings.max_failed:
-                    words = (
-                        f"{len(failed)} request{'s' * (len(failed) != 1)} failed after the switch to {self.new.release}"
-                    )
-                    raise NeurmaticError(f"{words}: {'; '.join(failed[:3])}", NEXT)
+                    words = f"{len(failed)} request{'s' * (len(failed) != 1)} failed"
+                    first = "; ".join(failed[:3])
+                    raise NeurmaticError(f"{words} after the switch to {self.new.release}: {first}", NEXT)
                 time.sleep(0 if is_last else WATCH_PAUSE)
 
     def _see_well(self, one: Instance) -> None:
