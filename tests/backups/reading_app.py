@@ -36,8 +36,9 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
-        status, text = 200, "ready"
+        status, text = (503, "as it is told") if os.path.exists("unready") else (200, "ready")
         if self.path != "/ready":
+            status = 200
             try:
                 text = str(notes.count())
             except psycopg.Error as error:

@@ -166,9 +166,21 @@ def test_readers_are_served_again_and_told_the_new_state(stack, dump, kind):
     assert len(served) >= 10, "they were not served again"
     assert all(one.status in (0, 502, 503, 504) for one in failed)
     assert failed == [one for one in entries if failed and failed[0].due <= one.due <= last], "more than one outage"
+    assert done["unwell"] == [] and done["seconds"]["settle"] >= 0
     assert stack.rows() == [(20001, 20000) if kind == "physical" else (20000, 20000)]
     (event,) = events(stack, "restore", "done")[-1:]
     assert event["target"] == "app"
+
+
+def test_who_is_not_well_after_a_restore_is_named(stack, dump):
+    unready = stack.folder / "unready"
+    unready.touch()
+    try:
+        done = stack.json("restore", dump, "--in-place", "--yes", "--no-safety-copy")
+    finally:
+        unready.unlink()
+    assert [one.partition(" in ")[0] for one in done["unwell"]] == ["app-1: 503", "app-2: 503", "edge: 503"]
+    assert stack.rows() == BEFORE
 
 
 def test_ctrl_c_leaves_nothing_half_done(stack, dump):

@@ -38,6 +38,7 @@ class Restored:
         reached: the last moment whose changes are in it, where the WAL says it; else empty.
         kept: the name under which the state before was put aside.
         seconds: how long each phase took.
+        unwell: a sentence for each instance that hasn't found its way back to the database in place.
     """
 
     id: str
@@ -47,6 +48,7 @@ class Restored:
     reached: str = ""
     kept: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
+    unwell: tuple[str, ...] = ()
 
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:

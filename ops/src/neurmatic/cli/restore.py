@@ -8,8 +8,9 @@
 
 In place: checks first (key, version, space, every byte), a safety copy, the restore beside the live database, a
 comparison; then it says table by table what would be lost and asks for the database's name (--yes doesn't ask); then
-they change places. Until then the live database is untouched, whatever fails. The one before is kept until you drop
-it: --kept lists what was put aside, --drop NAME deletes it.
+they change places. Until then the live database is untouched, whatever fails. It ends when every instance that runs is
+well again, or names those that aren't after half a minute. The database before is kept until you drop it: --kept lists
+what was put aside, --drop NAME deletes it.
 """
 
 import argparse
@@ -31,6 +32,11 @@ from neurmatic.cli.loaded import prepare_backups, prepare_up
 from neurmatic.cli.table import table
 from neurmatic.errors import ConfigurationError
 from neurmatic.releases.project import Quiet, check_format
+from neurmatic.releases.status import await_well
+from neurmatic.stack.secret import Secret
+
+SETTLE_SECONDS = 30
+"""As long as an instance may take, after a restore in place, until it is well again; then it is named."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -75,8 +81,19 @@ def run(args: argparse.Namespace) -> int:
         target = args.into or setting.postgres.database
         with setting.events.recorded("restore", id=chosen.id, store=chosen.store, target=target, moment=args.at or ""):
             done = carry_out(setting, chosen, lambda loss: args.yes or agreed(setting, loss()))
+    if args.in_place:
+        _settle(setting, done)
     print(json.dumps(asdict(done), indent=2) if args.json else _sentence(done))
     return 0
+
+
+def _settle(setting: Setting, done: Restored) -> None:
+    """Who was cut off connects again: a moment for that, before the operator is told that it is done."""
+    if not setting.release:
+        return  # nothing was ever started
+    password = setting.secrets.get("REDIS_PASSWORD", Secret("")).reveal()
+    with done.timed("settle"):
+        done.unwell = await_well(setting.host, setting.layout, setting.runtime, password, SETTLE_SECONDS)
 
 
 def _server(args: argparse.Namespace) -> int:
@@ -129,7 +146,8 @@ def _sentence(done: Restored) -> str:
         if done.kept
         else ""
     )
-    return f"restored {done.id} from {done.store} into {done.database}: {done.rows} rows; {phases}{kept}"
+    unwell = "".join(f"\n! {one}; `neurmatic up` starts what doesn't run" for one in done.unwell)
+    return f"restored {done.id} from {done.store} into {done.database}: {done.rows} rows; {phases}{kept}{unwell}"
 
 
 def _list_kept(setting: Setting, args: argparse.Namespace) -> int:

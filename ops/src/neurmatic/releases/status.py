@@ -1,5 +1,6 @@
 """What runs now: the supervisor's view and the probes' view of each instance, side by side."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -65,6 +66,19 @@ def look(host: Host, layout: Layout, runtime: Runtime, redis_password: str) -> S
         health = asked.result()
     rows = tuple(_rows(host, running, states, health))
     return Status(running.stack, running.environment, running.url, running.release, rows, switch.closed(host, layout))
+
+
+def await_well(host: Host, layout: Layout, runtime: Runtime, redis_password: str, seconds: float) -> tuple[str, ...]:
+    """Wait until whatever runs is well, for that many seconds at most; returns a sentence for each that isn't even then."""
+    until = time.monotonic() + seconds
+    while True:
+        rows = look(host, layout, runtime, redis_password).services
+        unwell = tuple(
+            f"{row.instance}: {row.detail}" for row in rows if row.state == "running" and row.health == "unhealthy"
+        )
+        if not unwell or time.monotonic() > until:
+            return unwell
+        time.sleep(0.1)
 
 
 def _rows(host: Host, running: RunningSet, states: dict[str, Running], health: dict[str, Health]) -> list[Row]:
