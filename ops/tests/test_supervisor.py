@@ -51,6 +51,14 @@ def test_an_orphan_is_found_by_its_lock(host):
     assert inspect(host, "run: /state/services/api-1: (pid 12) 5s\n") == Running("orphaned", 7, 5)
 
 
+def test_the_moment_in_which_a_new_runsv_has_started_nothing_yet_is_no_restart_of_what_serves(host):
+    host.lock_holders[STATE / "services" / "api-1" / "lock"] = [7]
+    host.processes[7] = "serve"
+    assert inspect(host, "down: /state/services/api-1: 0s, normally down, want up\n") == Running("orphaned", 7)
+    host.processes[12] = "/bin/sh ./run"
+    assert inspect(host, "run: /state/services/api-1: (pid 12) 0s\n") == Running("orphaned", 7)
+
+
 def test_restarts_are_counted(host):
     host.files[STATE / "services" / "api-1" / "restarts"] = "1 -1 9\n2 -1 9\n"
     assert inspect(host, "run: /state/services/api-1: (pid 12) 3s\n").restarts == 2

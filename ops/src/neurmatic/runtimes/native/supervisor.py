@@ -41,14 +41,15 @@ class Supervisor:
     def _running(self, name: str, word: str, line: str, pid: int, seconds: int) -> Running:
         restarts = self.restarts(name)
         state = _STATES.get(word)
-        if state == "running" and self._waits(pid):
-            orphan = self._orphan(name)
-            return Running("orphaned" if orphan else "restarting", orphan, seconds, restarts)
-        if state is None:  # no runsv: whoever holds the lock was started by one that was killed
-            orphan = self._orphan(name)
-            return Running("orphaned", orphan, 0, restarts) if orphan else Running("stopped")
-        if state == "stopped" and "want up" in line:
-            state = "restarting"
+        waits = state == "running" and self._waits(pid)
+        begins = state == "stopped" and "want up" in line  # a runsv that is so new that it started nothing yet
+        # Without a runsv, too, whoever holds the lock was started by one that was killed.
+        if (state is None or waits or begins) and (orphan := self._orphan(name)):
+            return Running("orphaned", orphan, seconds if waits else 0, restarts)
+        if state is None:
+            return Running("stopped")
+        if waits or begins:
+            return Running("restarting", None, seconds, restarts)
         if state == "running" and "want down" in line:
             state = "stopping"
         return Running(state, pid or None, seconds, restarts)
@@ -64,8 +65,8 @@ class Supervisor:
         return len((self.host.read(self.layout.service(name) / "restarts") or "").splitlines())
 
     def _waits(self, pid: int) -> bool:
-        """Whether the supervised process is still chpst, waiting for an orphan's lock."""
-        return self.host.command_line(pid).startswith("chpst -l ")
+        """Whether the supervised process is still the script, or its chpst, which waits for an orphan's lock."""
+        return self.host.command_line(pid).startswith(("/bin/sh ./run", "chpst -l "))
 
     def _orphan(self, name: str) -> int | None:
         """The process that runs outside supervision; its group's first process holds the instance's lock."""
