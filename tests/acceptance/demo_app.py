@@ -9,6 +9,8 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 draining = threading.Event()
+ended_idle = []
+"""Connections that this end had to close, since nothing was asked on them for long."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -27,6 +29,7 @@ class Handler(BaseHTTPRequestHandler):
                 "greeting": os.environ.get("GREETING", ""),
                 "host": self.headers["Host"],
                 "received": received,
+                "ended_idle": len(ended_idle),
             }
         ).encode()
         self.send_response(status)
@@ -36,6 +39,10 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("X-Release", os.environ["NEURMATIC_RELEASE"])
         self.end_headers()
         self.wfile.write(text)
+
+    def log_error(self, words, *_):
+        if words.startswith("Request timed out"):
+            ended_idle.append(self.client_address)
 
     def log_message(self, *_):
         pass

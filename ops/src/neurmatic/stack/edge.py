@@ -28,7 +28,13 @@ class Edge(Section):
         default=8081, description="Port on 127.0.0.1 for the tool's own questions, and for an application's purges."
     )
     keepalive: int = Field(
-        default=64, ge=0, le=4096, description="Idle connections kept open to each service's instances."
+        default=64, ge=1, le=4096, description="Idle connections kept open to each service's instances."
+    )
+    keepalive_timeout: Seconds = Field(
+        default=1,
+        gt=0,
+        description="Seconds until nginx closes an idle one; less than the application keeps it, else a request meets a "
+        "connection that is just being closed, and a POST fails. Gunicorn keeps them for 2 s, uvicorn and Node for 5 s.",
     )
     max_fails: int = Field(
         default=3, ge=1, le=100, description="Failures within `fail_timeout` that take an instance out."
