@@ -50,7 +50,7 @@ class Contained(Rolling):
     def __init__(self, engine, subnet, **options):
         self.engine, self.others, self.begun = engine, {}, []
         super().__init__(**options)
-        self.edit("start_timeout = 5", "start_timeout = 20")
+        self.edit("start_timeout = 10", "start_timeout = 20")
         self.file.write_text(self.file.read_text() + CONTAINERS.format(subnet=subnet))
         (self.folder / "Dockerfile").write_text(DOCKERFILE)
         (self.folder / ".dockerignore").write_text("*\n!release_app.py\n!behaviour.json\n!deploy/images\n")

@@ -10,17 +10,17 @@ from containers.contained import STEPS, Contained, begin
 from containers.registry import Registry
 
 INTERRUPTED = 130
-HASTY = ("start_timeout = 20", "start_timeout = 3"), ("\ntimeout = 20", "\ntimeout = 3")
+HASTY = ("start_timeout = 20", "start_timeout = 6"), ("\ntimeout = 20", "\ntimeout = 6")
 """Less patient with what never comes."""
 WATCHFUL = (("watch = 1", "watch = 6"),)
 """Watching for as long as a release needs to go wrong."""
 BAD = {
-    "never ready": ({"never_ready": True}, "did not become healthy within 3 s", HASTY[:1]),
+    "never ready": ({"never_ready": True}, "did not become healthy within 6 s", HASTY[:1]),
     "ends at its start": ({"exits": True}, "as it was told to", ()),
     "says another version": ({"says": "0.0.9-old"}, ", and it says that it is 0.0.9-old", HASTY[:1]),
     "one is ready and dies": ({"dies": [1.5, ["app-2", "app-34"]]}, "was ready and ended 1 time since", WATCHFUL),
     "its migration fails": ({"migrate": "fail"}, "migrate fails as it was told to", ()),
-    "its migration hangs": ({"migrate": "hang"}, "did not end within 3 s", HASTY[1:]),
+    "its migration hangs": ({"migrate": "hang"}, "did not end within 6 s", HASTY[1:]),
     "its build fails": ({"build": "fail"}, "build fails as it was told to", ()),
 }
 

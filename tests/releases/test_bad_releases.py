@@ -8,11 +8,11 @@ import subprocess
 
 import pytest
 
-EDITS = [("start_timeout = 5", "start_timeout = 3"), ("watch = 1", "watch = 6"), ("timeout = 20", "timeout = 2")]
+EDITS = [("start_timeout = 10", "start_timeout = 5"), ("watch = 1", "watch = 6"), ("timeout = 20", "timeout = 6")]
 """Less patient; and watching for as long as a release needs to go wrong."""
 ALL = [f"app-{n}" for n in range(1, 5)]
 BAD = {
-    "never ready": ({"never_ready": True}, "did not become healthy within 3 s"),
+    "never ready": ({"never_ready": True}, "did not become healthy within 5 s"),
     "ends at its start": ({"exits": True}, "as it was told to"),
     "says another version": (
         {"says": "0.0.9-old"},
@@ -20,7 +20,7 @@ BAD = {
     ),
     "one is ready and dies": ({"dies": [1.5, ["app-2", "app-4"]]}, "was ready and ended 1 time since"),
     "its migration fails": ({"migrate": "fail"}, "migrate fails as it was told to"),
-    "its migration hangs": ({"migrate": "hang"}, "did not end within 2 s"),
+    "its migration hangs": ({"migrate": "hang"}, "did not end within 6 s"),
     "its build fails": ({"build": "fail"}, "build fails as it was told to"),
 }
 

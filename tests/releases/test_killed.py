@@ -30,7 +30,7 @@ def test_killed_in_the_switch_and_healed_the_other_way_when_it(stack, number):
 
 @pytest.mark.parametrize("way", ["deploy", "up"])
 def test_a_migration_that_outlives_its_command_is_waited_for_and_ended_at_last(stack, way):
-    stack.edit("timeout = 20", "timeout = 2")
+    stack.edit("timeout = 20", "timeout = 6")
     with stack.unharmed():
         command, *_ = begin(stack, migrate="hang")
         assert command.reach(lambda: stack.processes("migrate"))
