@@ -35,14 +35,13 @@ def _ports(copy: Rehearsal) -> list[int]:
 def _reuse(copy: Rehearsal, evidence: Evidence) -> None:
     """Every kind of location, many times over: the same few connections to the instances serve all of them."""
     paths = [one.path for one in locations(copy.stack) if one.match != "~*" and not one.websocket]
-    used: set[str] = set()
+    answers = []
     open_after: list[set[tuple[int, int]]] = []
-    for number in range(2 * REQUESTS):
-        answer = copy.get(f"{paths[number % len(paths)]}?neurmatic={number}")
-        used |= set(copy.logged(answer)["upstream"].split(", "))
+    for number in range(2 * REQUESTS):  # one right after the other: what is idle for keepalive_timeout is closed
+        answers.append(copy.get(f"{paths[number % len(paths)]}?neurmatic={number}"))
         if number % REQUESTS == REQUESTS - 1:
             open_after.append(copy.host.opened_connections(_ports(copy)))
-    used.discard("")
+    used = {one for answer in answers for one in copy.logged(answer)["upstream"].split(", ") if one}
     evidence.expect(
         len(used) == len(_ports(copy)), f"{2 * REQUESTS} requests to {len(paths)} locations, answered by {sorted(used)}"
     )
