@@ -36,11 +36,11 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
-        status, text = (503, "as it is told") if os.path.exists("unready") else (200, "ready")
-        if self.path != "/ready":
-            status = 200
+        if self.path == "/ready":
+            status, text = (503, "as it is told") if os.path.exists("unready") else (200, "ready")
+        else:
             try:
-                text = str(notes.count())
+                status, text = 200, str(notes.count())
             except psycopg.Error as error:
                 status, text = 503, str(error)
         body = text.encode()
