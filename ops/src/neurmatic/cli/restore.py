@@ -33,7 +33,6 @@ from neurmatic.cli.table import table
 from neurmatic.errors import ConfigurationError
 from neurmatic.releases.project import Quiet, check_format
 from neurmatic.releases.status import await_well
-from neurmatic.stack.secret import Secret
 
 SETTLE_SECONDS = 30
 """As long as an instance may take, after a restore in place, until it is well again; then it is named."""
@@ -91,9 +90,8 @@ def _settle(setting: Setting, done: Restored) -> None:
     """Who was cut off connects again: a moment for that, before the operator is told that it is done."""
     if not setting.release:
         return  # nothing was ever started
-    password = setting.secrets.get("REDIS_PASSWORD", Secret("")).reveal()
     with done.timed("settle"):
-        done.unwell = await_well(setting.host, setting.layout, setting.runtime, password, SETTLE_SECONDS)
+        done.unwell = await_well(setting.host, setting.layout, setting.runtime, SETTLE_SECONDS)
 
 
 def _server(args: argparse.Namespace) -> int:

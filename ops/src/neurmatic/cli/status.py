@@ -9,10 +9,8 @@ import json
 from neurmatic.cli.context import HOST, layout
 from neurmatic.cli.table import table
 from neurmatic.releases.status import Status, look
-from neurmatic.releases.values import read_secrets
 from neurmatic.runtimes.choice import runtime_of
 from neurmatic.stack.layout import Layout
-from neurmatic.stack.secret import Secret
 
 ORPHANED = "its supervisor was killed; it goes on serving, and the next supervisor waits to take over"
 COLUMNS = ("service", "instance", "state", "health", "version", "address", "pid", "memory", "restarts")
@@ -28,8 +26,7 @@ def run(args: argparse.Namespace) -> int:
 
 def show(where: Layout, *, as_json: bool) -> int:
     """Print the status; returns the exit code."""
-    password = read_secrets(HOST, where).get("REDIS_PASSWORD", Secret("")).reveal()
-    status = look(HOST, where, runtime_of(HOST, where), password)
+    status = look(HOST, where, runtime_of(HOST, where))
     print(json.dumps(status.as_json(), indent=2) if as_json else text(status))
     return 0 if status.ok else 1
 

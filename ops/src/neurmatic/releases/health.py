@@ -8,12 +8,11 @@ from neurmatic.probes.health import Prober, Target
 from neurmatic.probes.http import request
 from neurmatic.releases.members import target
 from neurmatic.releases.running import read
-from neurmatic.releases.values import read_secrets
+from neurmatic.releases.values import redis_password
 from neurmatic.render.inside import places_in
 from neurmatic.render.places import Places
 from neurmatic.stack.layout import Layout
 from neurmatic.stack.model import Stack
-from neurmatic.stack.secret import Secret
 
 PARTS = ("api", "frontend", "postgres", "redis", "disk", "memory")
 
@@ -50,8 +49,7 @@ class Report:
 
 def examine(host: Host, layout: Layout, stack: Stack) -> Report:
     """Ask everything; takes some seconds at most, whatever hangs."""
-    password = read_secrets(host, layout).get("REDIS_PASSWORD", Secret("")).reveal()
-    prober = read(host, layout).prober(host, layout, password)
+    prober = read(host, layout).prober(host, layout, redis_password(host, layout))
     places = places_in(layout, stack)
     parts = (
         _api(stack, places),

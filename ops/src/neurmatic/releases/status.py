@@ -9,6 +9,7 @@ from neurmatic.hosts.base import Host
 from neurmatic.probes.health import Health
 from neurmatic.releases import switch
 from neurmatic.releases.running import RunningSet, read
+from neurmatic.releases.values import redis_password
 from neurmatic.render.maintenance import Closed
 from neurmatic.runtimes.base import Running, Runtime
 from neurmatic.stack.layout import Layout
@@ -55,10 +56,10 @@ class Status:
         return asdict(self)
 
 
-def look(host: Host, layout: Layout, runtime: Runtime, redis_password: str) -> Status:
+def look(host: Host, layout: Layout, runtime: Runtime) -> Status:
     """Ask the supervisor and every instance, all at once."""
     running = read(host, layout)
-    prober = running.prober(host, layout, redis_password)
+    prober = running.prober(host, layout, redis_password(host, layout))
     targets = [member.target for member in running.members]
     with ThreadPoolExecutor(max_workers=1) as pool:
         asked = pool.submit(prober.probe_all, targets)
@@ -68,11 +69,11 @@ def look(host: Host, layout: Layout, runtime: Runtime, redis_password: str) -> S
     return Status(running.stack, running.environment, running.url, running.release, rows, switch.closed(host, layout))
 
 
-def await_well(host: Host, layout: Layout, runtime: Runtime, redis_password: str, seconds: float) -> tuple[str, ...]:
+def await_well(host: Host, layout: Layout, runtime: Runtime, seconds: float) -> tuple[str, ...]:
     """Wait until whatever runs is well, for that many seconds at most; returns a sentence for each that isn't even then."""
     until = time.monotonic() + seconds
     while True:
-        rows = look(host, layout, runtime, redis_password).services
+        rows = look(host, layout, runtime).services
         unwell = tuple(
             f"{row.instance}: {row.detail}" for row in rows if row.state == "running" and row.health == "unhealthy"
         )
