@@ -93,7 +93,7 @@ class StackDir:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=600,
             input=stdin,
             env=env,
         )

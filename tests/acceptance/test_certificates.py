@@ -177,14 +177,14 @@ def test_a_run_that_was_missed_is_made_up_for_at_the_next_start(acme):
 
 
 def test_a_short_lived_one_is_renewed_by_the_timer_when_it_is_due(make_acme, load):
-    stack = make_acme(seconds=45)
+    stack = make_acme(seconds=150)
     stack.run("up")
     before = stack.served()
     lifetime = (before.not_valid_after_utc - before.not_valid_before_utc).total_seconds()
     time.sleep(max(0, before.not_valid_after_utc.timestamp() - lifetime / 3 - time.time()) + 1)
     with load(stack, keep_alive=False) as under:
         os.kill(stack.pids()["timer-renew"], signal.SIGALRM)
-        eventually(lambda: stack.served().serial_number != before.serial_number, 30)
+        eventually(lambda: stack.served().serial_number != before.serial_number, 45)
         time.sleep(1)
     print(f"{under.answered} answered, {len(under.failed)} failed")
     assert under.answered > 50 and not under.failed, under.failed[:3]

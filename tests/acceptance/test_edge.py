@@ -52,7 +52,12 @@ def test_traffic_is_accounted_for(stack):
         stack.get("/public")
         with suppress(urllib.error.HTTPError):
             stack.get("/login")
-    seen = eventually(lambda: (one := report(stack))["traffic"]["statuses"].get("4xx") == 2 and one)
+
+    def all_logged():  # each of nginx's processes writes its lines when it pleases
+        one = now(stack)
+        return one["traffic"]["statuses"].get("4xx") == 2 and sum(one["traffic"]["cache"].values()) == 4 and one
+
+    seen = eventually(all_logged)
     traffic = seen["traffic"]
     assert traffic["cache"] == {"HIT": 3, "MISS": 1} and traffic["hit_rate"] == 0.75
     assert traffic["refused"] == {"rate": 0, "connections": 0, "credentials": {"login": 2}, "maintenance": 0}
@@ -77,7 +82,7 @@ def test_an_instance_that_hangs_is_out_and_comes_back(stack):
     pid = stack.pids()["app-2"]
     os.kill(pid, signal.SIGSTOP)
     try:
-        one = eventually(lambda: (seen := row(stack, "app-2"))["state"] == "out" and seen)
+        one = eventually(lambda: (seen := row(stack, "app-2"))["state"] == "out" and seen["falls"] and seen)
         assert one["kept_out_by"] == "guard" and "no answer within" in one["reason"] and one["falls"] >= 1
         assert re.search(r"! app-2 gets no requests: /ready: no answer within", stack.run("edge", code=1))
         assert row(stack, "app-1")["state"] == "in"
@@ -98,7 +103,8 @@ def test_one_that_a_command_drained_is_told_from_one_that_is_not_ready(stack):
 
 def test_when_none_is_ready_all_stay_in_and_the_report_says_so(stack):
     (stack.folder / "unready").touch()
-    eventually(lambda: all(row(stack, name)["reason"] for name in ("app-1", "app-2")))
+    rows = lambda: [row(stack, name) for name in ("app-1", "app-2")]  # noqa: E731  two lines would hide what is asked
+    eventually(lambda: all(one["reason"] and one["state"] == "in" for one in rows()))
     text = stack.run("edge", code=1)
     assert "app-1 gets requests though it is not ready: /ready: 503" in text
     (stack.folder / "unready").unlink()
@@ -156,7 +162,7 @@ def test_whatever_is_sent_a_line_of_the_log_is_strict_json(stack, sent, status):
         tls.wrap_socket(raw, server_hostname="localhost") as one,
     ):
         one.sendall(sent)
-        one.settimeout(30 if status == 200 else 1)
+        one.settimeout(30 if sent.endswith(b"\r\n\r\n") else 1)
         with suppress(OSError):  # what is unfinished is left so
             while part := one.recv(65536):
                 answer += part
@@ -171,7 +177,6 @@ def test_whatever_is_sent_a_line_of_the_log_is_strict_json(stack, sent, status):
     assert [line["status"] for line in lines] == [status], (lines, answer)
     if sent.endswith(b"\r\n\r\n"):
         assert answer.startswith(b"HTTP/1.1 %d " % status)
-    assert report(stack)["traffic"]["statuses"][f"{status // 100}xx"] >= 1
 
 
 def headers_frame(*more):
@@ -210,6 +215,7 @@ def test_a_body_that_dribbles_in_is_cut_off(stack, head, drip):
         tls.wrap_socket(raw, server_hostname="localhost") as one,
     ):
         one.settimeout(0.2)
+        begun = time.monotonic()
         one.sendall(head)
 
         def cut_off():
@@ -222,6 +228,7 @@ def test_a_body_that_dribbles_in_is_cut_off(stack, head, drip):
             return read == b"" or CUT_OFF in seen
 
         eventually(cut_off)
+    assert time.monotonic() - begun > 1.9, f"ended before body_seconds: {seen!r}"
     assert b"HTTP/1.1 200" not in seen
 
 

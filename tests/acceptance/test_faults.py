@@ -69,7 +69,7 @@ def test_two_at_once_and_a_lock_that_ends_with_its_process(new):
     new.edit("start_timeout = 15", "start_timeout = 60")
     (new.folder / "unready").touch()
     first = subprocess.Popen(new.command("up"), cwd=new.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    eventually(lambda: new.processes("demo_app.py"))
+    eventually(lambda: new.processes("demo_app.py"), 120)
     assert "another command is at work on this stack: neurmatic up by" in new.run("up", code=1)
     first.kill()
     first.wait()
@@ -120,6 +120,7 @@ def test_data_of_another_postgresql_is_refused_untouched(new):
 
 
 def test_what_never_becomes_healthy_is_said_with_its_last_words(new):
+    new.edit("start_timeout = 15", "start_timeout = 60")
     new.edit('"demo_app.py"]', '"demo_app.py", "crash"]')
     text = new.run("up", code=1)
     assert "app-1 ended 4 times" in text and "as it was told to" in text and "neurmatic logs app-1" in text
@@ -130,16 +131,14 @@ def test_what_never_becomes_healthy_is_said_with_its_last_words(new):
 
 def test_nothing_starts_before_what_it_needs(new):
     new.run("up")
-    subprocess.run(["sv", "down", new.state / "services" / "app-1"], check=True)
+    folder = new.state / "services" / "app-1"
+    subprocess.run(["sv", "-w", "20", "down", folder], check=True)
     postgres = new.pids()["postgres"]
     os.kill(postgres, signal.SIGSTOP)
     one = subprocess.Popen(new.command("up"), cwd=new.folder, stdout=subprocess.PIPE, text=True)
-    time.sleep(5)
-    assert not any(
-        "app-1" in path.read_text()
-        for path in [new.state / "services" / "app-1" / "supervise" / "pid"]
-        if path.read_text()
-    )
+    known = (new.state / "events.jsonl").read_text().count('"wait"')
+    eventually(lambda: (new.state / "events.jsonl").read_text().count('"wait"') > known, 60)
+    assert not (folder / "supervise" / "pid").read_text().strip()
     os.kill(postgres, signal.SIGCONT)
     assert "app-1 waits for postgres" in one.communicate(timeout=60)[0]
     assert one.returncode == 0
@@ -159,7 +158,7 @@ def test_an_interrupted_up_leaves_a_stack_that_can_be_taken_up_again(new, sign):
 def test_a_terminated_verify_clears_its_rehearsal_copy_away(stack):
     one = subprocess.Popen(stack.command("verify", "stack.health-gates"), cwd=stack.folder, stdout=subprocess.DEVNULL)
     copy = stack.state / "rehearsal"
-    eventually((copy / "services" / "postgres" / "supervise" / "pid").exists)
+    eventually((copy / "services" / "postgres" / "supervise" / "pid").exists, 120)
     one.terminate()
     assert one.wait(timeout=60) == 143
     assert not copy.exists() and len(stack.processes("demo_app.py")) == 2

@@ -6,8 +6,6 @@ import re
 import subprocess
 from pathlib import Path
 
-from waiting import eventually
-
 
 def psql(stack, sql):
     secrets = dict(line.split("=", 1) for line in (stack.state / "secrets.env").read_text().splitlines() if "=" in line)
@@ -78,8 +76,8 @@ def test_status_json_has_the_promised_keys(stack):
 def test_health_is_red_for_what_is_stopped(stack):
     assert json.loads(stack.run("health", "--json"))["healthy"]
     for name, part in (("redis", "redis"), ("app-2", "api")):
-        subprocess.run(["sv", "down", stack.state / "services" / name], check=True)
-        report = json.loads(eventually(lambda: stack.run("health", "--json", code=1)))
+        subprocess.run(["sv", "-w", "20", "down", stack.state / "services" / name], check=True)
+        report = json.loads(stack.run("health", "--json", code=1))
         assert [key for key, one in report["checks"].items() if one["ok"] is False] == [part]
         stack.run("up")
 

@@ -149,7 +149,7 @@ def live():
 
 
 def ready():
-    well = BREAK == "always-ready" or (database(1) and not draining.is_set())
+    well = BREAK == "always-ready" or (database(1) and (BREAK == "ready-in-drain" or not draining.is_set()))
     return (200 if well else 503), {"status": "ready" if well else "not_ready"}
 
 
@@ -196,6 +196,8 @@ def serve():
 
     def drain():
         time.sleep(DRAIN)
+        if BREAK == "ends-with-the-drain":
+            os._exit(0)
         server.shutdown()
 
     def stop(*_):

@@ -199,7 +199,7 @@ def test_red_where_the_acme_ca_has_not_issued(live):
         live._up(text).up()
     red(live.examine("edge.certificates", text), "the ACME CA has not issued yet")
     live.up.certificates._install((live.layout.certificate).read_text().replace("local", "https://127.0.0.1:9/", 1))
-    subprocess.run(["sv", "down", live.layout.service("timer-renew")], check=True, capture_output=True)
+    subprocess.run(["sv", "-w", "20", "down", live.layout.service("timer-renew")], check=True, capture_output=True)
     red(live.examine("edge.certificates", text), "timer-renew is")
 
 
@@ -220,5 +220,5 @@ def test_ocsp_is_red_where_nothing_is_said_of_it(live):
 
 
 def test_ocsp_is_red_without_a_handshake(live):
-    subprocess.run(["sv", "down", live.layout.service("edge")], check=True, capture_output=True)
+    subprocess.run(["sv", "-w", "20", "down", live.layout.service("edge")], check=True, capture_output=True)
     red(live.examine("edge.ocsp"), "no handshake")

@@ -17,6 +17,7 @@ CONTROLS = [
     ("health.live", "live-needs-database", "503"),
     ("health.ready", "always-ready", "503 from readiness with PostgreSQL stopped"),
     ("health.ready", "drops-in-flight", "after SIGTERM"),
+    ("health.ready", "ready-in-drain", "an end of readiness after SIGTERM"),
     ("health.overall", "always-healthy", "with redis stopped"),
     ("health.database", "database-without-limit", "PostgreSQL suspended"),
     ("health.database", "always-healthy", "PostgreSQL suspended"),
@@ -25,7 +26,9 @@ CONTROLS = [
     ("health.memory", "memory-of-host", "limit of 1073741824 bytes"),
     ("health.uncached", "cached", "no-store"),
     ("stack.redis-memory", "jobs-in-redis", "the job, done after the eviction was not seen"),
+    ("stack.graceful-shutdown", "ready-in-drain", "an end of readiness after SIGTERM"),
     ("stack.graceful-shutdown", "drops-in-flight", "after SIGTERM"),
+    ("stack.graceful-shutdown", "ends-with-the-drain", "still works on the request"),
     ("stack.graceful-shutdown", "exits-with-one", "exit code 1"),
 ]
 
@@ -42,13 +45,13 @@ def test_check_is_red_when_the_claim_is_broken(examine, slug, way, words):
 def test_health_gates_are_red_for_a_service_that_nobody_can_ask(examine):
     finding = examine("stack.health-gates", edit=lambda text: text.replace('ports = "18110-18111"\n', "", 1))
     assert finding.status is Status.FAIL
-    assert "worker-1" in finding.evidence
+    assert "not worker-1" in finding.evidence.partition("BUT")[2], finding.evidence
 
 
 def test_health_command_is_red_where_the_overall_answer_is_missing(examine):
     finding = examine("health.command", edit=lambda text: text.replace('overall = "/health"', 'overall = "/nowhere"'))
     assert finding.status is Status.FAIL
-    assert "everything up" in finding.evidence
+    assert "everything up: ['api']" in finding.evidence.partition("BUT")[2], finding.evidence
 
 
 def test_data_that_does_not_outlive_a_down_is_noticed(examine, monkeypatch):

@@ -73,7 +73,7 @@ def test_green_on_a_whole_stack(examine, slug):
 
 def red(finding, words):
     assert finding.status is Status.FAIL, finding.evidence
-    assert words in finding.evidence, finding.evidence
+    assert words in finding.evidence.partition("BUT")[2], finding.evidence
 
 
 def test_old_instances_that_end_before_the_switch_are_noticed(examine, monkeypatch):
@@ -84,7 +84,7 @@ def test_old_instances_that_end_before_the_switch_are_noticed(examine, monkeypat
         start(self, undo)
 
     monkeypatch.setattr(Rollout, "_start", too_early)
-    red(examine("deploy.zero-downtime"), "failed")
+    red(examine("deploy.zero-downtime"), "a deploy in")
 
 
 def test_a_release_that_nobody_waits_for_is_noticed(examine, monkeypatch):
@@ -96,7 +96,7 @@ def test_a_release_that_nobody_waits_for_is_noticed(examine, monkeypatch):
 
     monkeypatch.setattr(Gate, "await_health", not_for_services)
     monkeypatch.setattr(Rollout, "_see_well", lambda self, one: None)
-    red(examine("deploy.auto-rollback"), "BUT")
+    red(examine("deploy.auto-rollback"), "a release that never answers was deployed")
 
 
 def test_instances_of_a_failed_deploy_that_stay_are_noticed(examine, monkeypatch):
@@ -122,7 +122,7 @@ def test_a_failure_that_is_not_written_down_is_noticed(examine, monkeypatch):
             write(self, action, result, **details)
 
     monkeypatch.setattr(EventLog, "write", good_news)
-    red(examine("deploy.audit"), "BUT")
+    red(examine("deploy.audit"), "1 deploys have an end")
 
 
 def test_events_without_figures_are_noticed(examine, monkeypatch):

@@ -61,7 +61,8 @@ OUTSIDE = next((one for one in LocalHost().addresses() if "." in one), "127.0.0.
 # slug, file, what stands there, what is put in its place, words that the evidence must contain
 CONTROLS = [
     ("edge.least-conn", NGINX, "least_conn;", "", "suspended"),
-    ("edge.least-conn", NGINX, "keepalive 64;", "", "connections to the instances"),
+    ("edge.least-conn", NGINX, "keepalive 64;", "", "connections opened for 24 requests to one location: 2"),
+    ("edge.least-conn", NGINX, "location /api/ {", "location /api/ {\n            proxy_set_header Connection close;", "at most, at /api/"),
     ("edge.rate-api", NGINX, "burst=20 nodelay", "burst=200 nodelay", "let through"),
     ("edge.rate-api", NGINX, "limit_req_status 429", "limit_req_status 503", "let through"),
     ("edge.rate-api", NGINX, "default $binary_remote_addr;", "default all;", "another client"),
@@ -103,7 +104,7 @@ CONTROLS = [
     ("edge.compression", NGINX, "gzip on;", "gzip off;", "Accept-Encoding gzip"),
     ("edge.compression", NGINX, "gzip off;  # an", "# an", "credential addresses"),
     ("edge.websocket", NGINX, "proxy_set_header Upgrade $http_upgrade;", "", "through the edge: 404"),
-    ("edge.websocket", NGINX, "proxy_read_timeout 604800s", "proxy_read_timeout 2s", "closed"),
+    ("edge.websocket", NGINX, "proxy_read_timeout 604800s;", "", "closed"),
     ("edge.websocket", NGINX, "proxy_read_timeout 604800s", "proxy_read_timeout 3600s", "at most"),
     ("edge.websocket", NGINX, "worker_shutdown_timeout 30s", "worker_shutdown_timeout 100ms", "after a reload"),
     ("edge.websocket", NGINX, "limit_conn sockets 10", "limit_conn sockets 20", "one more: 101"),

@@ -169,8 +169,8 @@ class Host(Protocol):
         """Whether somebody accepts a TCP connection there."""
         ...
 
-    def opened_connections(self, ports: Sequence[int]) -> set[tuple[int, int]]:
-        """(port, client's port) of every established connection on loopback to one of these ports."""
+    def connections_to(self, ports: Sequence[int]) -> set[tuple[int, int]]:
+        """(port, client's port) of every connection on loopback to one of these ports, those closed within the last minute too."""
         ...
 
     def locked(self, path: Path, holder: str) -> AbstractContextManager[None]:

@@ -290,8 +290,8 @@ class LocalHost:
     def accepts(self, address: str, port: int) -> bool:
         return processes.accepts(address, port)
 
-    def opened_connections(self, ports: Sequence[int]) -> set[tuple[int, int]]:
-        return processes.opened_connections(ports)
+    def connections_to(self, ports: Sequence[int]) -> set[tuple[int, int]]:
+        return processes.connections_to(ports)
 
     @contextlib.contextmanager
     def locked(self, path: Path, holder: str) -> Iterator[None]:

@@ -92,15 +92,13 @@ def accepts(address: str, port: int) -> bool:
         return False
 
 
-def opened_connections(ports: Sequence[int]) -> set[tuple[int, int]]:
-    """(port, client's port) of every established connection on loopback to one of these ports."""
+def connections_to(ports: Sequence[int]) -> set[tuple[int, int]]:
+    """(port, client's port) of every connection on loopback to one of these ports, those closed within the last minute too."""
     import psutil  # noqa: PLC0415  as above
 
-    return {
-        (one.laddr.port, one.raddr.port)
-        for one in psutil.net_connections(kind="tcp4")
-        if one.status == psutil.CONN_ESTABLISHED and one.laddr and one.raddr and one.laddr.port in ports
-    }
+    ends = [(one.laddr.port, one.raddr.port) for one in psutil.net_connections(kind="tcp4") if one.laddr and one.raddr]
+    # Of one that was closed only the end is left that closed it first.
+    return {pair for here, there in ends for pair in ((here, there), (there, here)) if pair[0] in ports}
 
 
 def free_ports(count: int) -> int:

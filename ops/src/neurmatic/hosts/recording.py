@@ -189,7 +189,7 @@ class RecordingHost:
     def accepts(self, address: str, port: int) -> bool:  # noqa: ARG002
         return port in self.ports
 
-    def opened_connections(self, ports: Sequence[int]) -> set[tuple[int, int]]:  # noqa: ARG002
+    def connections_to(self, ports: Sequence[int]) -> set[tuple[int, int]]:  # noqa: ARG002
         return set()
 
     @contextlib.contextmanager

@@ -29,7 +29,7 @@ from neurmatic.stack.service import Service
 
 PATIENCE = 30.0
 _CLIENTS = itertools.count(10)
-LOG_SECONDS = 3.0
+LOG_SECONDS = 20.0
 NATIVE = "the same configuration is verified where it runs natively: `neurmatic up --runtime native`"
 LOG_BYTES = 1_000_000
 

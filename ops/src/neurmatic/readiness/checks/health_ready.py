@@ -16,7 +16,7 @@ def check(subject: Subject, evidence: Evidence) -> None:
     ready = _ask(copy, one)
     evidence.expect(ready.status == 200, f"{one.name} answers ready with {ready}")
     _database_down(copy, one, evidence)
-    _drain(copy, one, evidence)
+    drains(copy, one, evidence)
 
 
 def _database_down(copy: Rehearsal, one: Instance, evidence: Evidence) -> None:
@@ -36,7 +36,8 @@ def _database_down(copy: Rehearsal, one: Instance, evidence: Evidence) -> None:
     evidence.note("PostgreSQL back: 200 by itself")
 
 
-def _drain(copy: Rehearsal, one: Instance, evidence: Evidence) -> None:
+def drains(copy: Rehearsal, one: Instance, evidence: Evidence) -> None:
+    """Readiness ends at SIGTERM, with everything else well: nothing but the drain makes it."""
     pid = copy.up.runtime.inspect([one.name])[one.name].pid or 0
     copy.host.signal(pid, "TERM")
     answer = eventually(lambda: _ask(copy, one), lambda a: a.status in (0, 503), "an end of readiness after SIGTERM", 5)

@@ -3,8 +3,9 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from neurmatic.readiness.checks.health_ready import drains
 from neurmatic.readiness.finding import Evidence, Unverifiable
-from neurmatic.readiness.subject import Subject, eventually
+from neurmatic.readiness.subject import Subject
 
 QUICK = False
 BEYOND_DRAIN_SECONDS = 1.0
@@ -20,6 +21,7 @@ def check(subject: Subject, evidence: Evidence) -> None:
             "the stack file names no request that needs the database", "set [checks] read, and [postgres]"
         )
     one = copy.instances(name)[0]
+    drains(copy, one, evidence)
     warm = copy.ask(one, read)
     evidence.expect(warm.status == 200, f"{read}: {warm}")
     pid = copy.up.runtime.inspect([one.name])[one.name].pid or 0
@@ -31,11 +33,7 @@ def check(subject: Subject, evidence: Evidence) -> None:
             time.sleep(0.3)
             begun = time.monotonic()
             copy.host.signal(pid, "TERM")
-            ready = eventually(
-                lambda: copy.ask(one, copy.health_path("ready")), lambda a: a.status != 200, "an end of readiness", 5
-            )
-            evidence.expect(ready.status == 503, f"after SIGTERM readiness answers {ready}")
-            time.sleep(max(0.0, service.drain + BEYOND_DRAIN_SECONDS - (time.monotonic() - begun)))
+            time.sleep(service.drain + BEYOND_DRAIN_SECONDS)
             evidence.expect(
                 copy.host.alive(pid), f"{time.monotonic() - begun:.1f} s after SIGTERM it still works on the request"
             )
