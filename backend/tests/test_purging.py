@@ -10,6 +10,8 @@ from platform_support import free_port, wait_for
 from test_articles import article
 from test_realtime import LISTENING, instances, opened, publish
 
+from neurmatic_backend.articles.routes import TAGS_SECONDS
+
 __all__ = ["instances"]  # a fixture
 LISTS = ["/api/v1/articles", "/api/v1/tags"]
 
@@ -105,12 +107,18 @@ async def test_who_is_told_of_a_publication_gets_nothing_stale(api, edge, databa
         assert edge.articles() == [["/api/v1/articles/article-1"]]
 
 
+def tagged(instance):
+    return [one["tag"] for one in instance.get("/tags").json()["items"]]
+
+
 async def test_what_the_instances_themselves_keep_is_made_anew_before_the_edge_asks_for_it(instances, database):
     for tags in (("first",), ("second",)):
         await publish(database, article(1, tags=tags))
-        await asyncio.sleep(0.2)
-        for instance in (*instances, *instances):
-            assert [one["tag"] for one in instance.get("/tags").json()["items"]] == list(tags)
+
+        def told():
+            return all(tagged(one) == list(tags) for one in (*instances, *instances))  # noqa: B023
+
+        await asyncio.to_thread(wait_for, told, TAGS_SECONDS - 3)  # what they keep would not have ended by itself
 
 
 async def test_a_title_too_long_to_be_told_leaves_the_purge_as_it_is(api, edge, database):
@@ -123,14 +131,21 @@ async def test_who_could_not_listen_purges_the_lists(api, edge, database):
     assert [] in await purges(edge, 1)
 
 
+async def listening(database):
+    async with asyncio.timeout(20):
+        while not await database.pool.fetch(f"SELECT pid FROM pg_stat_activity WHERE {LISTENING}"):
+            await asyncio.sleep(0.05)
+
+
 @pytest.mark.parametrize("way", ["gone", "hung", "unwilling"])
 async def test_an_edge_that_does_not_purge_hinders_nothing_and_is_logged(run, edge, database, way):
     edge.seconds, edge.status = (5, 200) if way == "hung" else (0, 500)
     api = run("serve", EDGE_PURGE_URL=f"http://127.0.0.1:{free_port()}/purge" if way == "gone" else edge.url).ready()
-    await asyncio.sleep(1.5)  # for its first purge
+    await listening(database)
     async with opened(api) as page:
         await publish(database, article(1))
-        assert (await page.hears(3))["slug"] == "article-1"
+        while (await page.hears()).get("slug") != "article-1":  # first it says that it listens
+            pass
     code, output = await asyncio.to_thread(api.end)
     assert code == 0 and output.count("the edge goes on serving what is stale") >= 2
 

@@ -10,7 +10,7 @@ from urllib.request import urlopen
 
 import pytest
 from live_platform import running
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 # All tests are one client to the edge, and faster than any reader.
 HURRIED = "\n[environments.development.edge.limits]\nrate = 10000\nburst = 10000\nconnections = 1000\n"
@@ -105,6 +105,9 @@ def trust(home, certificate):
     certutil = ["certutil", "-d", f"sql:{database}"]
     subprocess.run([*certutil, "-N", "--empty-password"], check=True)
     subprocess.run([*certutil, "-A", "-n", "site", "-t", "C,,", "-i", certificate], check=True)
+
+
+expect.set_options(timeout=20_000)
 
 
 class Console(list):

@@ -1,5 +1,6 @@
 """The production file on a real engine: the whole platform behind TLS, within its limits, without rights, keeping its data."""
 
+import re
 import subprocess
 import time
 
@@ -103,11 +104,12 @@ def test_a_public_answer_comes_from_the_edges_cache(production):
 
 
 def test_a_slow_statement_is_in_the_log(production):
-    production.sql("SELECT 'slow', pg_sleep(1.2)")
     production.sql("SELECT 'quick'")
-    log = production.compose("logs", "postgres")
-    assert "'slow', pg_sleep" in log
-    assert "SELECT 'quick'" not in log
+    production.sql("SELECT 'slow', pg_sleep(1.2)")
+    _until(lambda: "'slow', pg_sleep" in production.compose("logs", "postgres"))
+    held_up = re.compile(r"duration: \d{4,}")  # on a busy machine the quick one may be slow
+    quick = [line for line in production.compose("logs", "postgres").splitlines() if "SELECT 'quick'" in line]
+    assert all(held_up.search(line) for line in quick), quick
 
 
 def test_the_limits_fit_the_host_together_and_reach_the_processes(production):
@@ -164,11 +166,11 @@ def test_an_instance_that_hangs_gets_no_requests_and_comes_back(production):
     engine.run("pause", hung)
     try:
         _until(lambda: "down;  # api-1" in _list(production))
-        time.sleep(3)  # nginx has loaded the list by then: a request that went to it before waits for it
-        answers = {production.get("/api/v1/health")[0] for _ in range(20)}
+        _until(
+            lambda: _answers(production) == [200] * 20
+        )  # until nginx has loaded the list one may wait for the hung one
     finally:
         engine.run("unpause", hung)
-    assert answers == {200}
     _until(lambda: "down" not in _list(production))
 
 
@@ -213,6 +215,13 @@ def test_each_ends_in_order_and_data_outlives_the_containers(production):
 
 def _list(production):
     return production.execute("edge", "cat", "/neurmatic/run/upstreams/api.conf")
+
+
+def _answers(production):
+    try:
+        return [production.get("/api/v1/health")[0] for _ in range(20)]
+    except OSError:
+        return []
 
 
 def _until(seen, seconds=30):

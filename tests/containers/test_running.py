@@ -64,7 +64,9 @@ def test_logs_are_followed_until_ctrl_c(live, tmp_path):
     with output.open("w") as file:
         following = subprocess.Popen(live.command("logs", "-f", "edge"), cwd=live.project, stdout=file)
     try:
-        assert eventually(lambda: live.get("/api/v1/tags?followed") and "/api/v1/tags" in output.read_text())
+        eventually(output.read_text)  # the lines of before are there: from here on it follows
+        assert "/api/v1/tags?followed" not in output.read_text()
+        assert eventually(lambda: live.get("/api/v1/tags?followed") and "/api/v1/tags?followed" in output.read_text())
     finally:
         following.send_signal(signal.SIGINT)
         following.wait(20)

@@ -1,7 +1,7 @@
 """Deploy, rollback and scale when all goes well: nothing is dropped, and everyone sees what was done."""
 
-import threading
 from argparse import Namespace
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -179,10 +179,9 @@ def test_a_slow_request_is_answered_by_the_release_that_took_it(served):
         while deploying.process.poll() is None:
             answers.append(served.get("/slow")["greeting"])
 
-    asking = [threading.Thread(target=ask) for _ in range(3)]
+    with ThreadPoolExecutor(3) as pool:
+        asking = [pool.submit(ask) for _ in range(3)]
+        assert deploying.wait() == 0
     for one in asking:
-        one.start()
-    assert deploying.wait() == 0
-    for one in asking:
-        one.join()
+        one.result()  # raises what its requests did
     assert old in answers and len(answers) >= 6

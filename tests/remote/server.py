@@ -161,7 +161,8 @@ class Server:
     def cut(self):
         """Break every connection there is, as a network does; their processes by id, whoever they are."""
         for pid in self.sessions():
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # one may take another along
+                os.kill(pid, signal.SIGKILL)
 
     def sessions(self):
         """The sshd processes that serve connections: those below the one that listens."""
@@ -169,7 +170,10 @@ class Server:
         return [pid for pid in self._below(listening) if _words(pid).startswith("sshd: ")]
 
     def _below(self, pid):
-        found = [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        try:
+            found = [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        except OSError:  # it has just ended
+            return []
         return found + [one for child in found for one in self._below(child)]
 
     def remove(self):

@@ -49,7 +49,7 @@ class Listener:
                     async with asyncio.timeout(PROBE_SECONDS):
                         payload = await heard.get()
                 except TimeoutError:  # a connection that died without a word is found only by using it
-                    await connection.fetchval("SELECT 1", timeout=ANSWER_SECONDS)
+                    await connection.execute(f'LISTEN "{CHANNEL}"', timeout=ANSWER_SECONDS)  # it does already
                     continue
                 if payload is None:
                     raise ConnectionError

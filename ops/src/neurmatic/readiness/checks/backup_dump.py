@@ -9,7 +9,7 @@ from neurmatic.backups.database import Connection
 from neurmatic.backups.manifest import LOGICAL
 from neurmatic.backups.setting import Setting
 from neurmatic.hosts.pipeline import Program
-from neurmatic.readiness.backups import a_table, copy_setting, everything, fails, in_mid_dump
+from neurmatic.readiness.backups import a_table, copy_setting, everything, fails, fails_in_mid_dump
 from neurmatic.readiness.finding import Evidence
 from neurmatic.readiness.subject import Subject
 
@@ -52,19 +52,17 @@ def _opens(setting: Setting, path: Path, evidence: Evidence) -> None:
 def _cut_off(setting: Setting, evidence: Evidence) -> None:
     """pg_dump's connection is ended by the server while the store is being written."""
     seen: list[str] = []
+    before: list[str] = []
+
+    def dump() -> None:
+        before[:], seen[:] = everything(setting), []
+        logical.dump(setting, setting.postgres.database, setting.stores)
 
     def end_it(connection: Connection) -> None:
         seen.extend(entry.key for entry in setting.local.entries(LOGICAL))
         connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pg_dump'")
 
-    with in_mid_dump(setting, end_it):
-        before = everything(setting)
-        known = {entry.key for entry in setting.local.entries(LOGICAL)}
-        fails(
-            evidence,
-            "pg_dump's connection ended in mid-dump",
-            lambda: logical.dump(setting, setting.postgres.database, setting.stores),
-        )
-    partial = [key for key in seen if key not in known]
+    fails_in_mid_dump(evidence, "pg_dump's connection ended in mid-dump", setting, end_it, dump)
+    partial = [key for key in seen if str(setting.local.root / key) not in before]
     evidence.expect(not partial, f"seen in the store meanwhile: {', '.join(partial) or 'nothing of it'}")
     evidence.expect(everything(setting) == before, "and no part of it is left in the store")

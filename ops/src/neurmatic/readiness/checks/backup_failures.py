@@ -11,7 +11,7 @@ from neurmatic.backups.proof import verify
 from neurmatic.backups.run import alone, run
 from neurmatic.backups.setting import Setting
 from neurmatic.backups.stores.base import Store
-from neurmatic.readiness.backups import a_table, alerted, copy_setting, everything, fails, in_mid_dump
+from neurmatic.readiness.backups import a_table, alerted, copy_setting, everything, fails, fails_in_mid_dump
 from neurmatic.readiness.finding import Evidence, Unverifiable
 from neurmatic.readiness.subject import Rehearsal, Subject
 from neurmatic.stack.backup import S3, S3_KEY_ID, S3_SECRET
@@ -57,19 +57,28 @@ def _server_killed(copy: Rehearsal, setting: Setting, evidence: Evidence) -> Non
         fails(evidence, "server suspended", lambda: _run(setting))
     finally:
         copy.signal("postgres", "CONT")
+    _untouched(setting, before, files, evidence)
 
     def kill(_connection: Connection) -> None:
         copy.signal("postgres", "KILL")
 
-    with in_mid_dump(setting, kill):
+    def run() -> None:
+        nonlocal before, files
+        before, files = _sums(setting), everything(setting)
         try:
-            fails(evidence, "server killed in mid-dump", lambda: _run(setting))
+            _run(setting)
         finally:
             copy.await_health("postgres")
+
+    fails_in_mid_dump(evidence, "server killed in mid-dump", setting, kill, run)
     alerted(setting, evidence, "backup.logical")
+    _untouched(setting, before, files, evidence)
+    _run(setting)
+
+
+def _untouched(setting: Setting, before: object, files: list[str], evidence: Evidence) -> None:
     evidence.expect(_sums(setting) == before, "earlier backups are byte for byte as they were")
     evidence.expect(everything(setting) == files, "and nothing partial lies beside them")
-    _run(setting)
 
 
 def _two_at_once(setting: Setting, evidence: Evidence) -> None:
