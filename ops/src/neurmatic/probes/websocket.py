@@ -18,7 +18,7 @@ from wsproto.events import (
     RejectData,
     Request,
 )
-from wsproto.utilities import RemoteProtocolError
+from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 from neurmatic.probes.http import Answer
 from neurmatic.probes.tls import Place, opened
@@ -109,7 +109,7 @@ class Websocket:
     def _send(self, event: Event) -> None:
         try:
             self._connection.sendall(self._protocol.send(event))
-        except OSError:
+        except (OSError, LocalProtocolError):  # the other end is gone, or has said that it goes
             self.is_open = False
 
 
