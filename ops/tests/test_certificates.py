@@ -231,11 +231,14 @@ def test_missing_programs_are_named_with_their_packages(tmp_path):
 
 
 def test_a_scheduled_run_waits_for_the_lock(layout):
+    heard = Quiet()
     with (
         HOST.locked(layout.lock, "ada"),
         pytest.raises(NeurmaticError, match="ada"),
-        locked(HOST, layout, "timer", 1.2),
+        locked(HOST, layout, "timer", heard, 2.2),
     ):
         pass
-    with locked(HOST, layout, "timer"):
+    assert heard.lines == ["another command is at work on this stack: ada; waiting for its end"], "once, not each time"
+    with locked(HOST, layout, "timer", heard):
         assert layout.lock.read_text() == "timer"
+    assert len(heard.lines) == 1

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import s3servers
-from small_stack import StackDir, asked
+from small_stack import StackDir, asked, far_off
 
 from neurmatic.errors import NeurmaticError
 
@@ -44,7 +44,7 @@ class BackedUp(StackDir):
         super().__init__()
         self.store = folder or self.state / "backups"
         self.file.write_text(edit(self.file.read_text()))
-        text = f"\n[backup]\n{backup}\n" + (f'folder = "{folder}"\n' if folder else "")
+        text = f"\n[backup]\n{far_off()}\n{backup}\n" + (f'folder = "{folder}"\n' if folder else "")
         if server:
             # Where the services' account can read it, too: pgBackRest runs as that.
             ca = "" if not server.ca else shutil.copy(server.ca, self.folder / "ca.pem").name
@@ -93,6 +93,14 @@ class BackedUp(StackDir):
             key: hashlib.sha256(client.get_object(Bucket=s3servers.BUCKET, Key=key)["Body"].read()).hexdigest()
             for key in keys
         }
+
+    def end_supervisor(self, name, how=signal.SIGTERM):
+        """End the supervisor of an instance, which the next one finds marked to stay down."""
+        (self.state / "services" / name / "down").touch()
+        (supervisor,) = [
+            one for one in self.supervisors("runsv") if (Path("/proc") / str(one) / "cwd").resolve().name == name
+        ]
+        os.kill(supervisor, how)
 
     @contextlib.contextmanager
     def secret(self, name, value):
@@ -192,6 +200,7 @@ def kill_group(process):
 def kill_alone(process):
     """kill -9 of a command; what it started is left to itself."""
     process.kill()
+    process.wait()
     with contextlib.suppress(subprocess.TimeoutExpired):
         return process.communicate(timeout=10)[0]
     return ""

@@ -6,19 +6,20 @@ import subprocess
 import time
 from pathlib import Path
 
-from small_stack import StackDir, asked, setting
+from small_stack import StackDir, asked, far_off, setting
 
 from neurmatic.backups import recovery
 from neurmatic.backups.scratch import scratch_folder, started
 
-# Nothing is archived but what a test sends: so that each knows what is in the archive.
-BACKUP = "\n[backup]\narchive_seconds = 3600\n"
-
 
 def make():
+    """One on which nothing is archived but what a test sends, so that each knows what is in the archive."""
     stack = StackDir()
-    stack.file.write_text(stack.file.read_text() + BACKUP)
+    stack.file.write_text(f"{stack.file.read_text()}\n[backup]\narchive_seconds = 3600\n{far_off()}\n")
     stack.run("up")
+    # It would commit when it likes, and what it committed would wait for the archive for an hour.
+    asked(stack, "ALTER SYSTEM SET autovacuum = off")
+    asked(stack, "SELECT pg_reload_conf()")
     asked(stack, "CREATE TABLE notes (id int PRIMARY KEY, text text NOT NULL CHECK (text <> ''))")
     asked(stack, "CREATE TABLE replies (id serial PRIMARY KEY, note int NOT NULL REFERENCES notes)")
     asked(stack, "INSERT INTO notes SELECT n, md5(n::text) || repeat('x', 500) FROM generate_series(1, 20000) n")

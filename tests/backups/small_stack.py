@@ -2,6 +2,7 @@
 
 import importlib.util
 from argparse import Namespace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from neurmatic.backups.logical import live
@@ -13,6 +14,11 @@ _SPEC = importlib.util.spec_from_file_location("acceptance_conftest", _FILE)
 _MODULE = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(_MODULE)
 StackDir, Load = _MODULE.StackDir, _MODULE.Load
+
+
+def far_off() -> str:
+    """[backup]'s `at`, twelve hours from now: no daily run or drill comes into a test, and none was missed before."""
+    return f'at = "{datetime.now(UTC) + timedelta(hours=12):%H:%M}"'
 
 
 def setting(stack) -> Setting:

@@ -8,11 +8,12 @@ import json
 
 import pytest
 from s3servers import BUCKET
-from small_stack import StackDir, asked
+from small_stack import StackDir, asked, far_off
 
 SECRETS = "BACKUP_S3_KEY_ID={key}\nBACKUP_S3_SECRET={secret}\n"
 SECTION = """
 [backup]
+{at}
 archive_seconds = 3600
 prove = false
 [backup.s3]
@@ -27,9 +28,8 @@ ca = "{ca}"
 @pytest.fixture(scope="module")
 def stack(rclone):
     one = StackDir()
-    one.file.write_text(
-        one.file.read_text() + SECTION.format(bucket=BUCKET, endpoint=rclone.endpoint, ca=f"{one.folder}/ca.pem")
-    )
+    section = SECTION.format(at=far_off(), bucket=BUCKET, endpoint=rclone.endpoint, ca=f"{one.folder}/ca.pem")
+    one.file.write_text(one.file.read_text() + section)
     (one.folder / "ca.pem").write_bytes(rclone.ca.read_bytes())
     (one.folder / "ca.pem").chmod(0o644)
     one.state.mkdir(exist_ok=True)

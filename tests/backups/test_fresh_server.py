@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 from fresh import FreshServer
 from s3servers import BUCKET
-from small_stack import StackDir, asked
+from small_stack import StackDir, asked, far_off
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a root file system of its own needs root")
 TABLES = """
 [release]
 files = ["demo_app.py"]
 [backup]
+{at}
 [backup.s3]
 bucket = "{bucket}"
 prefix = "{prefix}"
@@ -41,9 +42,8 @@ def lost(rclone):
     """A stack that archived to the bucket, and what is left of it: the stack file, and the secrets that were saved."""
     stack = StackDir()
     shutil.copy(rclone.ca, stack.folder / "store.pem")
-    stack.file.write_text(
-        stack.file.read_text() + TABLES.format(bucket=BUCKET, prefix=stack.folder.name, endpoint=rclone.endpoint)
-    )
+    tables = TABLES.format(at=far_off(), bucket=BUCKET, prefix=stack.folder.name, endpoint=rclone.endpoint)
+    stack.file.write_text(stack.file.read_text() + tables)
     stack.state.mkdir()
     (stack.state / "secrets.env").write_text(f"BACKUP_S3_KEY_ID={rclone.key}\nBACKUP_S3_SECRET={rclone.secret}\n")
     stack.run("up")

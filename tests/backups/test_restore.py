@@ -184,18 +184,21 @@ def test_who_is_not_well_after_a_restore_is_named(stack, dump):
 
 
 def test_ctrl_c_leaves_nothing_half_done(stack, dump):
-    for moment in (0.2, 0.5, 0.8):
+    interrupted = 0
+    for moment in (0, 0.25, 0.4):
         run = stack.start("restore", dump, "--in-place", "--yes", "--no-safety-copy")
         while "into database" not in (line := run.stdout.readline()):
             assert line
-        time.sleep(moment * 0.5)
+        time.sleep(moment)
         os.killpg(run.pid, signal.SIGINT)
         run.communicate(timeout=60)
         if run.returncode:
             assert run.returncode == 130
             assert stack.databases() == ["app"]
+            interrupted += 1
         assert not stack.left_behind()
         assert stack.rows() == BEFORE
+    assert interrupted
 
 
 # ---- killed
@@ -216,16 +219,23 @@ def test_killed_at_a_random_moment(stack, dump, kind, after, kill):
     note(stack, 40001)
     at = datetime.now(UTC)
     time.sleep(0.2)
-    note(stack, 40002)
-    now, then = stack.rows(), BEFORE if kind == "logical" else [(20001, 20000)]
+    then = BEFORE if kind == "logical" else [(20001, 20000)]
     what = (dump, "--no-safety-copy") if kind == "logical" else ("--at", str(at), "--store", "local")
     command = ("restore", *what, "--in-place", "--yes")
-    run = stack.start(*command)
-    while after not in (line := run.stdout.readline()):
-        assert line
     moment = random.uniform(0, 1)
-    time.sleep(moment)
-    kill(run)
+    for _ in range(6):
+        note(stack, 40002)
+        now = stack.rows()
+        run = stack.start(*command)
+        while after not in (line := run.stdout.readline()):
+            assert line
+        time.sleep(moment)
+        kill(run)
+        if run.returncode:
+            break
+        moment /= 2  # it had come to its end
+        assert stack.rows() == then
+    assert run.returncode == -signal.SIGKILL
     if not wait_for_answer(stack):
         stack.run("up")
     assert stack.rows() in (now, then), f"killed {moment:.2f} s after {line}"

@@ -95,12 +95,10 @@ def test_a_backup_is_red(stack):
     name = stack.newest()
     flip(stack.store / "logical" / f"{name}.dump.zst.age", -1)
     stack.run("backup", "verify", name, "--store", "local", code=1)
-    for supervisor in stack.supervisors("runsv"):
-        if (Path("/proc") / str(supervisor) / "cwd").resolve().name == "timer-backup":
-            ((stack.state / "services" / "timer-backup") / "down").touch()
-            os.kill(supervisor, signal.SIGTERM)
+    stack.end_supervisor("timer-backup")
+    wait(lambda: stack.status()["timer-backup"]["state"] != "running")
     problems = stack.json("backup", "status", code=1)["problems"]
-    assert "backup.proof.logical.local" in problems
+    assert {"backup.proof.logical.local", "backup.timer"} <= problems.keys()
     follow(stack, "A backup is red")
     assert stack.json("backup", "status")["problems"] == {}
     stack.run("backup", "watch")
@@ -109,10 +107,7 @@ def test_a_backup_is_red(stack):
 def test_the_application_is_down(stack):
     """Both instances are gone, and of one its supervisor, too: nobody is left to start it."""
     pids = stack.pids()
-    for supervisor in stack.supervisors("runsv"):
-        if (Path("/proc") / str(supervisor) / "cwd").resolve().name == "app-1":
-            (stack.state / "services" / "app-1" / "down").touch()
-            os.kill(supervisor, signal.SIGKILL)
+    stack.end_supervisor("app-1", signal.SIGKILL)
     for name in ("app-1", "app-2"):
         os.kill(pids[name], signal.SIGKILL)
     follow(stack, "The application is down")

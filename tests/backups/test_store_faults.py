@@ -77,11 +77,12 @@ def test_an_upload_whose_last_answer_is_lost_is_whole_or_not_there(server, proxy
 
 
 def test_a_silent_server_is_not_waited_for_for_ever(rclone, proxy, prefix, monkeypatch):
-    monkeypatch.setattr(s3_bucket, "READ_SECONDS", 0.5)
+    monkeypatch.setattr(s3_bucket, "READ_SECONDS", 3)
     between = proxy(rclone)
     store = between.store(prefix)
-    with between.fault("PUT", "logical/", silent=True), pytest.raises(StoreError, match="Read timeout"):
+    with between.fault("PUT", "logical/", silent=True) as fault, pytest.raises(StoreError, match="Read timeout"):
         store.put("logical/a.dump", Slow(SMALL))
+    assert fault.met == s3_bucket.TRIES
     nothing_but(rclone, prefix)
 
 

@@ -4,6 +4,7 @@ import subprocess
 
 import pytest
 from rolling import Rolling
+from small_stack import far_off
 
 MIGRATE = """
 import os, pathlib, subprocess
@@ -24,7 +25,7 @@ EDITS = (
         'migrate = ["python3", "release_app.py", "migrate"]',
         'migrate = ["python3", "migrate.py"]\nmigrations = "migrations/*.sql"',
     ),
-    ("[postgres]", '[backup]\n[postgres]\nrevision = "SELECT max(name) FROM schema_migrations"'),
+    ("[postgres]", f'[backup]\n{far_off()}\n[postgres]\nrevision = "SELECT max(name) FROM schema_migrations"'),
 )
 DROP = "ALTER TABLE things DROP COLUMN old;\n"
 

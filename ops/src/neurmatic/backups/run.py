@@ -19,7 +19,8 @@ from neurmatic.releases.swapping import settle_swap
 @contextmanager
 def alone(setting: Setting, what: str, wait: float) -> Iterator[None]:
     """Hold the lock of this stack's backups: runs, proofs, restores and drills come one after the other."""
-    with locked_path(setting.host, setting.layout.backup_lock, f"neurmatic {what} by {actor()}", wait):
+    holder = f"neurmatic {what} by {actor()}"
+    with locked_path(setting.host, setting.layout.backup_lock, holder, setting.reporter, wait):
         _settle(setting)
         yield
 

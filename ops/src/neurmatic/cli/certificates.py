@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     certificates = certificates_of(HOST, up.layout, up.stack, reporter, up.user)
     expiry.look(certificates)  # nothing to renew where nothing was started
     if args.action == "renew":
-        with locked(HOST, up.layout, f"neurmatic certificates renew by {actor()}", args.wait):
+        with locked(HOST, up.layout, f"neurmatic certificates renew by {actor()}", reporter, args.wait):
             decision = certificates.renew(force=args.force)
         if not args.json:
             print("nothing to do: " + decision.why if decision.action == "keep" else "done")
