@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -72,6 +73,11 @@ def test_a_time_out_of_reach_is_refused_beforehand(stack):
     time.sleep(3.5)
     with pytest.raises(ConfigurationError, match="archive in local ends at"):
         recovery.recover(st, nowhere, at=datetime.now(UTC), drain=False)
+    silent = replace(st, stack=st.stack.replace(postgres=st.postgres.replace(port=9)))
+    with pytest.raises(
+        ConfigurationError, match=r"ends at .*; what is not yet in the archive of local is not used: .*port 9"
+    ):
+        recovery.recover(silent, nowhere, at=datetime.now(UTC))
 
 
 def test_a_time_after_the_last_commit_is_not_taken_for_reached(stack):

@@ -147,12 +147,12 @@ def _chosen(
     """
     reasons: list[str] = []
     for store in stores:
+        unsent = _drain(setting, store.name) if drain else ""
         try:
-            if drain:
-                _drain(setting, store.name)
             return _chosen_in(setting, store, at, kept)
         except NeurmaticError as error:
             reasons.append(str(error) if store.name in str(error) else f"{store.name}: {error}")
+            reasons += [unsent] if unsent else []
     when = f"{_shown(at)} can't be reached" if at else "there is nothing to recover from"
     raise ConfigurationError(f"{when}: {'; '.join(reasons)}", "`neurmatic backup list` shows what there is")
 
@@ -190,11 +190,15 @@ def _matters(gap: Gap, at: datetime | None) -> bool:
     return at is None or gap.before is None or gap.before + _SLACK < at
 
 
-def _drain(setting: Setting, store: str) -> None:
+def _drain(setting: Setting, store: str) -> str:
+    """Have the server that runs send what it has; in words why it didn't."""
     try:
         flush(setting, store, seconds=60)
     except NeurmaticError as error:
-        setting.reporter.say(f"what is not yet in the archive of {store} is not used: {error}")
+        unsent = f"what is not yet in the archive of {store} is not used: {error}"
+        setting.reporter.say(unsent)
+        return unsent
+    return ""
 
 
 def restore(setting: Setting, kept: Kept, data: Path, *goal: str) -> None:
