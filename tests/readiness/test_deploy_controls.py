@@ -3,7 +3,7 @@
 import contextlib
 
 import pytest
-from small_stack import StackDir
+from small_stack import StackDir, far_off
 
 from neurmatic.hosts.local import LocalHost
 from neurmatic.readiness.catalogue import claims
@@ -21,7 +21,7 @@ from neurmatic.stack.loading import load
 
 EDITS = (
     ("[edge]\n", '[release]\nfiles = ["demo_app.py"]\nmigrate = ["true"]\n[deploy]\nwatch = 1\n[edge]\n'),
-    ("[redis]\nport = {redis}\n", "[backup]\n"),
+    ("[redis]\nport = {redis}\n", f"[backup]\n{far_off()}\n"),
     ('needs = ["postgres", "redis"]', 'needs = ["postgres"]'),
     ('ports = "{first}-{last}"', 'ports = "{pool}"'),
 )
