@@ -93,8 +93,8 @@ def test_every_claim_that_has_a_check_is_seen_to_hold(platform):
     platform.run("drill", "all")
     done = platform.run("verify", "--json", check=False)
     report = json.loads(done.stdout)
-    red = [finding for finding in report["findings"] if finding["status"] == "fail"]
-    assert not red, red
+    red = [f"{one['slug']}: {one['evidence']}" for one in report["findings"] if one["status"] == "fail"]
+    assert not red, "\n".join(red)
     assert done.returncode == 0
     assert set(report) == {"generated_at", "stack", "environment", "tool_version", "summary", "findings"}
     assert report["tool_version"] == __version__
