@@ -7,6 +7,7 @@ import asyncpg
 import httpx
 import pytest
 from platform_support import database_url, make_postgres, make_redis, wait_for
+from test_jobs import eventually
 
 
 @pytest.fixture
@@ -89,15 +90,12 @@ def test_for_administrators_only(api):
 
 
 async def test_a_request_in_flight_across_sigterm_is_answered_and_the_process_exits_with_0(api, servers):
-    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
     other = await asyncpg.connect(database_url(servers[0]))
     held = other.transaction()
     await held.start()
     await other.execute("LOCK TABLE articles IN ACCESS EXCLUSIVE MODE")  # the database is well, and one request waits
     slow = asyncio.create_task(asyncio.to_thread(api.status, "/articles"))
-    async with asyncio.timeout(20):
-        while not await other.fetchval(waiting):
-            await asyncio.sleep(0.05)
+    await eventually(lambda: other.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
     api.process.send_signal(signal.SIGTERM)
     await asyncio.to_thread(wait_for, lambda: api.status("/health/ready") != 200)
     await asyncio.to_thread(wait_for, lambda: api.status("/health/live") == 0)  # the drain is over: it accepts nothing

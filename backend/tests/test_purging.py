@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from platform_support import free_port, wait_for
 from test_articles import article
+from test_jobs import eventually
 from test_realtime import LISTENING, instances, opened, publish
 
 from neurmatic_backend.articles.routes import TAGS_SECONDS
@@ -131,17 +132,11 @@ async def test_who_could_not_listen_purges_the_lists(api, edge, database):
     assert [] in await purges(edge, 1)
 
 
-async def listening(database):
-    async with asyncio.timeout(20):
-        while not await database.pool.fetch(f"SELECT pid FROM pg_stat_activity WHERE {LISTENING}"):
-            await asyncio.sleep(0.05)
-
-
 @pytest.mark.parametrize("way", ["gone", "hung", "unwilling"])
 async def test_an_edge_that_does_not_purge_hinders_nothing_and_is_logged(run, edge, database, way):
     edge.seconds, edge.status = (5, 200) if way == "hung" else (0, 500)
     api = run("serve", EDGE_PURGE_URL=f"http://127.0.0.1:{free_port()}/purge" if way == "gone" else edge.url).ready()
-    await listening(database)
+    await eventually(lambda: database.pool.fetch(f"SELECT pid FROM pg_stat_activity WHERE {LISTENING}"))
     async with opened(api) as page:
         await publish(database, article(1))
         while (await page.hears()).get("slug") != "article-1":  # first it says that it listens

@@ -103,8 +103,8 @@ def test_one_that_a_command_drained_is_told_from_one_that_is_not_ready(stack):
 
 def test_when_none_is_ready_all_stay_in_and_the_report_says_so(stack):
     (stack.folder / "unready").touch()
-    rows = lambda: [row(stack, name) for name in ("app-1", "app-2")]  # noqa: E731  two lines would hide what is asked
-    eventually(lambda: all(one["reason"] and one["state"] == "in" for one in rows()))
+    names = ("app-1", "app-2")
+    eventually(lambda: all((one := row(stack, name))["reason"] and one["state"] == "in" for name in names))
     text = stack.run("edge", code=1)
     assert "app-1 gets requests though it is not ready: /ready: 503" in text
     (stack.folder / "unready").unlink()
